@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a change of ours to a file means for its content: turns, sizes, versions. */
+#include <stdlib.h>
+
+#include "cache/cache_internal.h"
+
+int pa_cache_wait(struct pa_cache *cache, pthread_cond_t *condition, const struct pa_store_call *call,
+		  struct pa_error *err)
+{
+	int r = pa_store_call_check(call, "waiting for data", err);
+
+	if (r < 0)
+		return r;
+	if (cache->stopping)
+		return pa_error_set(err, PA_ERROR_CANCELLED, "the cache is being ended");
+	int64_t wake_ns = pa_store_call_wake_ns(call, PA_DEADLINE_NEVER);
+	if (wake_ns == PA_DEADLINE_NEVER) {
+		pthread_cond_wait(condition, &cache->mutex);
+		return 0;
+	}
+	struct timespec wake = pa_clock_timespec(wake_ns);
+	pthread_cond_timedwait(condition, &cache->mutex, &wake);
+	return 0;
+}
+
+int pa_content_begin_change(struct pa_content *content, const struct pa_store_call *call, struct pa_error *err)
+{
+	while (content->writing) {
+		int r = pa_cache_wait(content->cache, &content->cache->changed, call, err);
+		if (r < 0)
+			return r;
+	}
+	content->writing = true;
+	return 0;
+}
+
+void pa_content_end_change(struct pa_content *content)
+{
+	content->writing = false;
+	pthread_cond_broadcast(&content->cache->changed);
+}
+
+struct pa_chunk *pa_content_settled(struct pa_content *content, uint32_t index)
+{
+	for (;;) {
+		struct pa_chunk *chunk = pa_content_chunk(content, index);
+		if (chunk == NULL || (!chunk->storing && chunk->state != PA_CHUNK_LEAVING))
+			return chunk;
+		pthread_cond_wait(&content->cache->changed, &content->cache->mutex);
+	}
+}
+
+void pa_inode_changed(struct pa_data_set *data_set, struct pa_inode *node)
+{
+	node->generation++;
+	node->refresh_epoch = data_set->refresh_epoch;
+	pa_manifest_unref(data_set->manifest);
+	data_set->manifest = NULL;
+}
+
+void pa_content_drop_chunk(struct pa_content *content, struct pa_chunk *chunk)
+{
+	uint32_t index = chunk->index;
+
+	while (chunk != NULL && chunk->state == PA_CHUNK_PRESENT && chunk->readers > 0) {
+		pthread_cond_wait(&content->cache->changed, &content->cache->mutex);
+		chunk = pa_content_chunk(content, index);
+	}
+	if (chunk != NULL && chunk->state == PA_CHUNK_PRESENT)
+		pa_cache_evict(content->cache, chunk);
+}
+
+/* One chunk of a file whose size is now another. Locked; lets go of the mutex. */
+static void resize_chunk(struct pa_content *content, uint32_t index)
+{
+	struct pa_chunk *chunk = pa_content_settled(content, index);
+	uint32_t bytes = pa_content_chunk_bytes(content, index);
+
+	if (chunk == NULL)
+		return;
+	if (chunk->state == PA_CHUNK_LOADING) {
+		chunk->overwritten = true;
+		return;
+	}
+	if (bytes == 0 || pa_chunk_charge(bytes) > chunk->charged_bytes) {
+		pa_content_drop_chunk(content, chunk);
+		return;
+	}
+	int64_t more_bytes = (int64_t)bytes - chunk->bytes;
+	pa_cache_give_back(content->cache, chunk->charged_bytes - pa_chunk_charge(bytes));
+	chunk->charged_bytes = pa_chunk_charge(bytes);
+	chunk->bytes = bytes;
+	chunk->hash_known = false;
+	chunk->changes++;
+	content->resident_bytes += (uint64_t)more_bytes;
+	if (content->node != NULL)
+		pa_inode_add_resident(content->node, more_bytes);
+}
+
+void pa_content_resize(struct pa_content *content, uint64_t size_bytes)
+{
+	struct pa_cache *cache = content->cache;
+
+	pthread_mutex_lock(&cache->mutex);
+	uint64_t old_bytes = content->size_bytes;
+	uint64_t lower_bytes = size_bytes < old_bytes ? size_bytes : old_bytes;
+	content->size_bytes = size_bytes;
+	if (content->node != NULL) {
+		pa_inode_set_size(content->node, size_bytes);
+		content->node->mtime_ns = pa_clock_wall_ms() * PA_NS_PER_MS;
+		pa_inode_changed(content->data_set, content->node);
+	}
+	for (uint32_t i = (uint32_t)(lower_bytes / PA_CHUNK_BYTES); i < content->chunk_capacity; i++)
+		resize_chunk(content, i);
+	pthread_mutex_unlock(&cache->mutex);
+	/* Also when it grows: a whole file has its full length, for those who read it past us. */
+	pa_region_truncate(&cache->region, content->id, size_bytes);
+}
+
+void pa_content_take_version(struct pa_content *content, const struct pa_store_entry *entry)
+{
+	struct pa_cache *cache = content->cache;
+	struct pa_store_entry unknown = {.kind = PA_ENTRY_FILE};
+	bool foreign = false;
+
+	pthread_mutex_lock(&cache->mutex);
+	struct pa_inode *node = content->node;
+	struct pa_data_set *data_set = content->data_set;
+	uint64_t inode = node != NULL ? node->inode : 0;
+	if (node != NULL && content->writers == 0) {
+		if (entry == NULL) {
+			unknown.mode = node->mode;
+			unknown.uid = node->uid;
+			unknown.gid = node->gid;
+			unknown.mtime_ns = node->mtime_ns;
+			unknown.size_bytes = node->total_bytes;
+			entry = &unknown;
+			foreign = true;
+		} else if (entry->size_bytes != content->size_bytes) {
+			foreign = true; /* somebody else writes to it, past us */
+		} else {
+			pa_inode_update(node, entry);
+			content->version = entry->version;
+			node->refresh_epoch = data_set->refresh_epoch;
+			pa_manifest_unref(data_set->manifest);
+			data_set->manifest = NULL;
+		}
+	}
+	pthread_mutex_unlock(&cache->mutex);
+	if (foreign)
+		pa_data_set_replace(data_set, inode, entry);
+}
