@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/cmd.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+int pa_cmd_fail(const struct pa_error *err)
+{
+	fprintf(stderr, "pipeahead: %s\n", err->message);
+	if (err->class == PA_ERROR_INPUT)
+		return PA_EXIT_INPUT;
+	return err->class == PA_ERROR_USAGE ? PA_EXIT_USAGE : PA_EXIT_FAILED;
+}
+
+int pa_cmd_usage(const char *name, const char *format, ...)
+{
+	va_list arguments;
+
+	fprintf(stderr, "pipeahead %s: ", name);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fprintf(stderr, "; see pipeahead %s --help\n", name);
+	return PA_EXIT_USAGE;
+}
+
+int pa_cmd_print(struct pa_buffer *out)
+{
+	if (out->overflowed) {
+		fprintf(stderr, "pipeahead: the result is larger than 1 GiB; ask for less at a time\n");
+		return PA_EXIT_FAILED;
+	}
+	if (fwrite(out->data, 1, out->length, stdout) != out->length || fflush(stdout) != 0) {
+		fprintf(stderr, "pipeahead: standard output: %s\n", strerror(errno));
+		return PA_EXIT_FAILED;
+	}
+	return PA_EXIT_OK;
+}
+
+int pa_cmd_choice(const char *text, const char *const *choices)
+{
+	for (int i = 0; choices[i] != NULL; i++)
+		if (strcmp(choices[i], text) == 0)
+			return i;
+	return -1;
+}
+
+int pa_cmd_add_argument(struct pa_cmd_arguments *arguments, char *text, struct pa_error *err)
+{
+	char *equals = strchr(text, '=');
+
+	if (equals == NULL || equals == text)
+		return pa_error_set(err, PA_ERROR_USAGE, "--arg \"%s\": write it as NAME=VALUE", text);
+	if (arguments->count == PA_CMD_MAX_ARGUMENTS)
+		return pa_error_set(err, PA_ERROR_USAGE, "more than %d arguments", PA_CMD_MAX_ARGUMENTS);
+	*equals = '\0';
+	arguments->items[arguments->count++] = (struct pa_name_value){.name = text, .value = equals + 1};
+	return 0;
+}
+
+int pa_cmd_analyze_file(struct pa_arena *arena, const char *path, size_t max_input_bytes,
+                        const struct pa_cmd_arguments *arguments, struct pa_analysis *analysis, struct pa_error *err)
+{
+	struct pa_analyze_options options = {.arguments = arguments->items, .argument_count = arguments->count};
+	struct pa_buffer text;
+	int result = pa_buffer_read_file(path, max_input_bytes, &text, err);
+
+	if (result < 0)
+		return result;
+	/* The model points into the text: it moves into the arena with it. */
+	const char *kept = pa_arena_strndup(arena, text.data, text.length);
+	const char *name = strcmp(path, "-") == 0 ? "<stdin>" : pa_arena_strdup(arena, path);
+	result = pa_analyze_text(arena, name, kept, text.length, &options, analysis, err);
+	pa_buffer_done(&text);
+	return result;
+}
+
+int pa_cmd_read_pipeline(struct pa_arena *arena, const char *path, size_t max_input_bytes,
+                         const struct pa_cmd_arguments *arguments, const struct pa_pipeline **ret,
+                         struct pa_error *err)
+{
+	struct pa_analysis analysis = {0};
+	int result = pa_cmd_analyze_file(arena, path, max_input_bytes, arguments, &analysis, err);
+
+	if (result < 0)
+		return result;
+	if (analysis.pipeline_count != 1)
+		return pa_error_set(err, PA_ERROR_INPUT, "%s: holds %zu pipelines; give one at a time", path,
+		                    analysis.pipeline_count);
+	*ret = &analysis.pipelines[0];
+	return 0;
+}
+
+int pa_cmd_read_config(struct pa_arena *arena, const char *config_path, const char *pipeline_path,
+                       struct pa_config *ret, struct pa_error *err)
+{
+	PA_AUTO_FREE char *folder = NULL;
+	PA_AUTO_FREE char *beside = NULL;
+
+	if (config_path != NULL)
+		return pa_config_read(arena, config_path, ret, err);
+	const char *slash = strrchr(pipeline_path, '/');
+	int length = slash == NULL ? 1 : slash == pipeline_path ? 1 : (int)(slash - pipeline_path);
+	if (asprintf(&folder, "%.*s", length, slash == NULL ? "." : pipeline_path) < 0 ||
+	    asprintf(&beside, "%s/pipeahead.yaml", folder) < 0)
+		abort();
+	if (access(beside, F_OK) == 0)
+		return pa_config_read(arena, pa_arena_strdup(arena, beside), ret, err);
+	return pa_config_default(arena, pa_arena_strdup(arena, folder), ret, err);
+}

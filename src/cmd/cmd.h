@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The subcommands: one file each, over the libraries.  What they share: options, files, exit codes.
+ *
+ * Exit codes: 0 ok, 1 failed, 2 usage, 3 bad input.  Results go to standard output, messages to standard error.
+ */
+#ifndef PA_CMD_CMD_H
+#define PA_CMD_CMD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "config/config.h"
+#include "pipeline/analyze.h"
+
+#define PA_CMD_MAX_OUTPUT_BYTES ((size_t)1 << 30)
+#define PA_CMD_MAX_ARGUMENTS    1024
+
+enum pa_exit_code { PA_EXIT_OK = 0, PA_EXIT_FAILED = 1, PA_EXIT_USAGE = 2, PA_EXIT_INPUT = 3 };
+
+struct pa_command {
+	const char *name;
+	const char *summary;
+	/* argv[0] is the subcommand's name; returns an exit code. */
+	int (*run)(int argument_count, char **arguments);
+};
+
+int pa_cmd_analyze(int argument_count, char **arguments);
+int pa_cmd_catalog(int argument_count, char **arguments);
+int pa_cmd_plan(int argument_count, char **arguments);
+int pa_cmd_run(int argument_count, char **arguments);
+
+/* Prints the error and gives the exit code that its class asks for. */
+int pa_cmd_fail(const struct pa_error *err);
+/* "pipeahead NAME: message; see pipeahead NAME --help": exit code 2. */
+int pa_cmd_usage(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Writes the buffer to standard output; exit code 1 when that fails or the buffer overflowed. */
+int pa_cmd_print(struct pa_buffer *out);
+/* Index of `text` in a NULL-terminated list; -1: not in it. */
+int pa_cmd_choice(const char *text, const char *const *choices);
+
+/* --arg NAME=VALUE, as often as given. */
+struct pa_cmd_arguments {
+	struct pa_name_value items[PA_CMD_MAX_ARGUMENTS];
+	size_t count;
+};
+int pa_cmd_add_argument(struct pa_cmd_arguments *arguments, char *text, struct pa_error *err);
+
+/* Reads and analyses one file into `analysis` (zeroed before the first). */
+int pa_cmd_analyze_file(struct pa_arena *arena, const char *path, size_t max_input_bytes,
+                        const struct pa_cmd_arguments *arguments, struct pa_analysis *analysis, struct pa_error *err);
+/* The file's only pipeline; PA_ERROR_INPUT when it has several. */
+int pa_cmd_read_pipeline(struct pa_arena *arena, const char *path, size_t max_input_bytes,
+                         const struct pa_cmd_arguments *arguments, const struct pa_pipeline **ret,
+                         struct pa_error *err);
+/* `config_path`, else pipeahead.yaml beside the pipeline, else the defaults. */
+int pa_cmd_read_config(struct pa_arena *arena, const char *config_path, const char *pipeline_path,
+                       struct pa_config *ret, struct pa_error *err);
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of a run share.  One thread (the one in pa_run_execute) owns all of it; the cache's and the mount's
+ * own threads never see it.
+ *
+ *   data.c       sources, stores, data sets, residency, assignments
+ *   artifacts.c  outputs taken from ended tasks, and placed into later ones
+ *   task.c       one instance: its binds, environment, process, end
+ *   run.c        the loop: what is ready, what starts, what has ended, what to plan anew
+ *   progress.c   what the user sees meanwhile
+ *   account.c    times and bytes per task, the stall of the whole
+ */
+#ifndef PA_RUN_INTERNAL_H
+#define PA_RUN_INTERNAL_H
+
+#include <poll.h>
+
+#include "base/buffer.h"
+#include "cache/cache.h"
+#include "mount/mount.h"
+#include "plan/plan.h"
+#include "run/engine.h"
+#include "run/planning.h"
+#include "run/run.h"
+#include "run/sandbox.h"
+#include "run/sources.h"
+
+#define PA_RUN_LOG_TAIL_BYTES    2048
+#define PA_RUN_OPEN_DEADLINE_NS  (60LL * 1000000000)
+
+/* A claim or located artifact that comes from a configured source. */
+struct run_data_set {
+	const char *name; /* "claim:…", "uri:…" */
+	const struct pa_config_source *source;
+	const char *root;          /* path below the source's store */
+	struct pa_store *store;    /* of the source; owned by run->sources */
+	uint32_t link;             /* its index there */
+	bool read_only;
+	struct pa_data_set *opened; /* ahead: for the whole run; else NULL */
+	struct pa_manifest *manifest; /* ahead: the one that was last planned with */
+	struct pa_manifest *first_manifest; /* as the run found it: what differs later was written */
+};
+
+/* A data set, or a part of one, as one instance sees it. */
+struct run_view {
+	struct run_data_set *data_set;
+	const char *target;            /* path in the task */
+	const char *source_path;       /* what is bound there */
+	const char *root_path;         /* source_path shows this path of the data set */
+	struct pa_mount_view *view;    /* NULL: bound from memory (pin), or local */
+	struct pa_pin *pin;
+	bool read_only;
+};
+
+/* An instance that was given out by the engine. */
+struct run_instance {
+	const struct pa_instance *instance;
+	uint32_t task; /* index in the pipeline */
+	const char *folder; /* its scratch */
+	struct run_view *views;
+	size_t view_count;
+	struct pa_sandbox *sandbox; /* NULL: not running */
+	int output_fd;              /* read end of its standard output, -1 when closed */
+	int error_fd;
+	struct pa_buffer result;    /* its standard output when it is wanted */
+	struct pa_buffer line;      /* an unfinished line of its standard output */
+	struct pa_buffer error_line;
+	struct pa_buffer tail;      /* its last lines, for a failure's message */
+	double ready_s, start_s, end_s; /* since submission; NAN: not yet */
+	double not_before_s;        /* a retry's back-off */
+	struct pa_view_account account;
+	uint64_t artifact_bytes;    /* of its inputs */
+	bool ended;
+};
+
+struct run_scratch_claim {
+	const char *name;
+	const char *path;
+};
+
+struct pa_run {
+	const struct pa_run_options *options;
+	struct pa_arena arena;      /* lives as long as the run */
+	struct pa_arena plan_arena; /* the present plan's; replaced at every plan */
+	struct pa_engine *engine;
+	int64_t start_ns;
+	struct pa_sources sources;
+	struct run_data_set *data_sets;
+	size_t data_set_count;
+	struct run_scratch_claim *scratch_claims;
+	size_t scratch_claim_count, scratch_claim_capacity;
+	struct pa_cache *cache; /* NULL in local mode */
+	struct pa_mount *mount;
+	const char *cache_folder, *mount_folder, *artifact_folder;
+	uint32_t next_file; /* numbers scratch names */
+	struct run_instance **instances; /* all that were given out */
+	size_t instance_count, instance_capacity;
+	struct pa_data_set **cold; /* without: every task's own data sets, closed at the end: the kernel lets go of
+	                            * their files when it likes */
+	size_t cold_count, cold_capacity;
+	size_t running;
+	uint32_t slots;
+	struct pa_plan_task_state *states; /* per task, rebuilt for each plan */
+	struct pa_plan plan;
+	struct pa_planning planning;
+	bool has_plan;
+	bool plan_due; /* something has happened since the last one */
+	int64_t planned_ns;
+	struct pa_run_report *report;
+	size_t sample_capacity;
+	size_t span_capacity, profile_capacity, output_capacity;
+	int interrupts; /* Ctrl-C so far */
+	volatile int cancel; /* non-zero: calls to sources give up */
+	int64_t kill_at_ns;
+	int64_t drawn_ns, sampled_ns; /* progress and picture */
+	unsigned drawn_lines;
+};
+
+/* A call that ends at the latest after so long, or when the user interrupts. */
+struct pa_store_call run_call(const struct pa_run *run, int64_t timeout_ns);
+/* Seconds since submission. */
+double run_now_s(const struct pa_run *run);
+
+/* data.c */
+int run_data_open(struct pa_run *run, struct pa_error *err);
+void run_data_close(struct pa_run *run);
+struct run_data_set *run_data_find(struct pa_run *run, const char *name);
+const char *run_data_local_path(struct pa_run *run, const struct run_data_set *set);
+/* Makes a plan for what is left, and gives its loads to the cache. */
+int run_data_plan(struct pa_run *run, struct pa_error *err);
+/* Says in the report which sources are slowed. */
+void run_data_describe(struct pa_run *run);
+/* Without pipeahead: the rate that one sequential reader gets. */
+void run_data_measure_sequential(struct pa_run *run);
+
+/* artifacts.c */
+int run_outputs_take(struct pa_run *run, struct run_instance *running, const char **parameters,
+                     const char **artifacts, struct pa_error *err);
+int run_written_hash(struct pa_run *run, struct pa_error *err);
+
+/* task.c */
+int run_task_start(struct pa_run *run, struct run_instance *starting, struct pa_error *err);
+/* A resource template that makes or takes away a claim: done at once. */
+int run_task_resource(struct pa_run *run, struct run_instance *starting, struct pa_error *err);
+/* Takes what it has written to its standard output and error; false at the end of both. */
+bool run_task_drain(struct pa_run *run, struct run_instance *running);
+/* Its process has ended: outputs, account, the engine's next step. */
+int run_task_finish(struct pa_run *run, struct run_instance *running, struct pa_error *err);
+void run_task_release(struct pa_run *run, struct run_instance *instance);
+
+/* progress.c */
+void run_progress_plan(struct pa_run *run);
+void run_progress_event(struct pa_run *run, const struct run_instance *instance, const char *what);
+void run_progress_tick(struct pa_run *run);
+void run_progress_clear(struct pa_run *run);
+void run_progress_line(struct pa_run *run, const struct run_instance *instance, const char *text);
+
+/* account.c */
+void run_account(struct pa_run *run);
+
+#endif

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/scratch.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+#define SCRATCH_PREFIX    "run-"
+#define SCRATCH_LOCK_NAME "lock"
+/* Descriptors that a walk may hold at once; deeper trees cost reopening, not failure. */
+#define SCRATCH_WALK_DESCRIPTORS 32
+
+struct pa_scratch {
+	char *path;
+	int lock_fd;
+};
+
+static const char *scratch_root(void)
+{
+	const char *configured = getenv("PIPEAHEAD_SCRATCH");
+
+	return configured != NULL && configured[0] == '/' ? configured : "/var/tmp/pipeahead";
+}
+
+static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *walk)
+{
+	(void)status;
+	(void)walk;
+	/* What cannot be removed is found again by the sweep; the walk goes on. */
+	if (kind == FTW_DP || kind == FTW_DNR)
+		(void)rmdir(path);
+	else
+		(void)unlink(path);
+	return 0;
+}
+
+int pa_scratch_remove_tree(const char *path, struct pa_error *err)
+{
+	struct stat status;
+
+	nftw(path, remove_entry, SCRATCH_WALK_DESCRIPTORS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	if (lstat(path, &status) == 0)
+		return pa_error_set(err, PA_ERROR_PERMANENT, "%s: could not be removed; remove it by hand", path);
+	return 0;
+}
+
+/* The root folder with its lock held: nobody makes or sweeps a run's folder meanwhile. */
+static int scratch_lock_root(bool make, struct pa_error *err)
+{
+	const char *root = scratch_root();
+	char path[PATH_MAX];
+
+	if (make && mkdir(root, 0700) < 0 && errno != EEXIST)
+		return pa_error_set_errno(err, errno, "%s: the scratch folder cannot be made; set PIPEAHEAD_SCRATCH",
+		                          root);
+	snprintf(path, sizeof(path), "%s/.lock", root);
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | (make ? O_CREAT : 0), 0600);
+	if (fd < 0)
+		return pa_error_set_errno(err, errno, "%s: cannot be opened; set PIPEAHEAD_SCRATCH", path);
+	while (flock(fd, LOCK_EX) < 0) {
+		if (errno == EINTR)
+			continue;
+		pa_error_set_errno(err, errno, "%s: cannot be locked", path);
+		close(fd);
+		return -(int)err->class;
+	}
+	return fd;
+}
+
+int pa_scratch_new(struct pa_scratch **ret, struct pa_error *err)
+{
+	PA_AUTO_CLOSE int root_fd = scratch_lock_root(true, err);
+	char lock_path[PATH_MAX];
+
+	if (root_fd < 0)
+		return root_fd;
+	struct pa_scratch *scratch = calloc(1, sizeof(*scratch));
+	if (scratch == NULL || asprintf(&scratch->path, "%s/" SCRATCH_PREFIX "XXXXXX", scratch_root()) < 0)
+		abort();
+	if (mkdtemp(scratch->path) == NULL) {
+		pa_error_set_errno(err, errno, "%s: cannot be made", scratch->path);
+		goto failed;
+	}
+	snprintf(lock_path, sizeof(lock_path), "%s/" SCRATCH_LOCK_NAME, scratch->path);
+	scratch->lock_fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_EXCL, 0600);
+	if (scratch->lock_fd < 0 || flock(scratch->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		pa_error_set_errno(err, errno, "%s: cannot be locked", lock_path);
+		pa_scratch_free(scratch);
+		return -(int)err->class;
+	}
+	*ret = scratch;
+	return 0;
+failed:
+	free(scratch->path);
+	free(scratch);
+	return -(int)err->class;
+}
+
+const char *pa_scratch_path(const struct pa_scratch *scratch)
+{
+	return scratch->path;
+}
+
+void pa_scratch_free(struct pa_scratch *scratch)
+{
+	struct pa_error ignored = PA_ERROR_INIT;
+
+	if (scratch == NULL)
+		return;
+	/* The lock goes last: what a failed removal leaves is then swept like a dead run's. */
+	pa_scratch_remove_tree(scratch->path, &ignored);
+	if (scratch->lock_fd >= 0)
+		close(scratch->lock_fd);
+	free(scratch->path);
+	free(scratch);
+}
+
+static void sweep_one(const char *name)
+{
+	struct pa_error ignored = PA_ERROR_INIT;
+	char path[PATH_MAX];
+	char lock_path[PATH_MAX];
+	struct stat status;
+
+	snprintf(path, sizeof(path), "%s/%s", scratch_root(), name);
+	if (snprintf(lock_path, sizeof(lock_path), "%s/" SCRATCH_LOCK_NAME, path) >= (int)sizeof(lock_path))
+		return;
+	if (lstat(path, &status) < 0 || !S_ISDIR(status.st_mode) || status.st_uid != geteuid())
+		return;
+	/* A folder without a lock file was left between its making and its locking, or half removed. */
+	PA_AUTO_CLOSE int fd = open(lock_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return;
+	pa_scratch_remove_tree(path, &ignored);
+}
+
+void pa_scratch_sweep(void)
+{
+	struct pa_error ignored = PA_ERROR_INIT;
+	PA_AUTO_CLOSE int root_fd = scratch_lock_root(false, &ignored);
+
+	if (root_fd < 0)
+		return;
+	DIR *folder = opendir(scratch_root());
+	if (folder == NULL)
+		return;
+	for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
+		if (strncmp(entry->d_name, SCRATCH_PREFIX, strlen(SCRATCH_PREFIX)) == 0)
+			sweep_one(entry->d_name);
+	closedir(folder);
+}

@@ -1,0 +1,706 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One instance of a task: what is bound where, its environment, its process, its end. */
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/node.h"
+#include "run/run_internal.h"
+#include "run/scratch.h"
+
+#define DEFAULT_PATH     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define SCRIPT_TARGET    "/argo/staging/script"
+#define MAX_BINDS        4096
+#define DRAIN_BYTES      65536
+#define MAX_LINE_BYTES   8192
+#define REFRESH_DEADLINE_NS (60LL * PA_NS_PER_SECOND)
+
+/* What a sandbox is started with, put together in the run's arena. */
+struct launch {
+	struct pa_run *run;
+	struct run_instance *starting;
+	const struct pa_config_task *configured; /* NULL: as the pipeline says */
+	struct pa_sandbox_bind *binds;
+	size_t bind_count;
+	const char **command;
+	const char **environment;
+	const char **directories;
+};
+
+static const char *instance_file(struct pa_run *run, const struct run_instance *instance, const char *kind)
+{
+	return pa_arena_printf(&run->arena, "%s.%s-%u", instance->folder, kind, run->next_file++);
+}
+
+static int make_folder(const char *path, struct pa_error *err)
+{
+	if (mkdir(path, 0777) < 0 && errno != EEXIST)
+		return pa_error_set_errno(err, errno, "%s: cannot be made", path);
+	/* As Kubernetes makes volumes: for whoever the task runs as, past our umask. */
+	(void)chmod(path, 0777);
+	return 0;
+}
+
+static int write_text(const char *path, const char *text, struct pa_error *err)
+{
+	FILE *file = fopen(path, "we");
+	size_t length = strlen(text);
+
+	if (file == NULL)
+		return pa_error_set_errno(err, errno, "%s: cannot be written", path);
+	size_t written = fwrite(text, 1, length, file);
+	if (fclose(file) != 0 || written != length)
+		return pa_error_set_errno(err, errno, "%s: cannot be written", path);
+	(void)chmod(path, 0755);
+	return 0;
+}
+
+/* Without a '/' at its end, so that paths compare. */
+static const char *normal_path(struct pa_arena *arena, const char *path)
+{
+	char *copy = pa_arena_strdup(arena, path);
+
+	for (size_t end = strlen(copy); end > 1 && copy[end - 1] == '/'; end--)
+		copy[end - 1] = '\0';
+	return copy;
+}
+
+static int add_bind(struct launch *launch, const char *source, const char *target, const char *sub_path,
+                    bool read_only, struct pa_error *err)
+{
+	if (launch->bind_count == MAX_BINDS)
+		return pa_error_set(err, PA_ERROR_INPUT, "task %s has more than %d mounts and inputs",
+		                    launch->starting->instance->task_id, MAX_BINDS);
+	launch->binds[launch->bind_count++] = (struct pa_sandbox_bind){
+	    .source = source,
+	    .target = target,
+	    .sub_path = sub_path != NULL && sub_path[0] != '\0' ? sub_path : NULL,
+	    .read_only = read_only,
+	};
+	return 0;
+}
+
+/* --- data sets --- */
+
+/* Without pipeahead every task starts with nothing in memory: a data set of its own. */
+static int open_cold(struct pa_run *run, const struct run_data_set *set, struct pa_data_set **ret,
+                     struct pa_error *err)
+{
+	struct pa_store_call call = run_call(run, REFRESH_DEADLINE_NS);
+	struct pa_data_set_options options = {
+	    .name = pa_arena_printf(&run->arena, "%s (%u)", set->name, run->next_file++),
+	    .store = set->store,
+	    .root = set->root,
+	    .read_only = set->read_only,
+	    .readahead_chunks = 1,
+	};
+
+	struct pa_data_set *opened;
+	int result = pa_cache_open_data_set(run->cache, &options, &call, &opened, err);
+	if (result < 0)
+		return result;
+	run->cold = pa_arena_grow(&run->arena, run->cold, run->cold_count, &run->cold_capacity, sizeof(*run->cold));
+	run->cold[run->cold_count++] = opened;
+	*ret = opened;
+	return 0;
+}
+
+/* A read-only data set that is all in memory needs no daemon: its tmpfs folder itself is bound. */
+static bool bind_from_memory(struct pa_run *run, struct run_view *view)
+{
+	struct pa_error ignored = PA_ERROR_INIT;
+	struct pa_extent all = {.path = "", .length_bytes = UINT64_MAX};
+	char path[4096];
+
+	if (run->options->mode != PA_RUN_AHEAD || !view->data_set->read_only ||
+	    pa_data_set_pin(view->data_set->opened, &all, &view->pin, &ignored) < 0)
+		return false;
+	if (pa_data_set_bind_path(view->data_set->opened, "", path, sizeof(path), &ignored) < 0) {
+		pa_pin_free(view->pin);
+		view->pin = NULL;
+		return false;
+	}
+	view->source_path = pa_arena_strdup(&run->arena, path);
+	return true;
+}
+
+static int open_view(struct pa_run *run, struct run_view *view, struct pa_error *err)
+{
+	struct pa_data_set *data_set = view->data_set->opened;
+	struct pa_store_call call = run_call(run, REFRESH_DEADLINE_NS);
+	const char *name;
+	int result;
+
+	if (run->options->mode == PA_RUN_LOCAL) {
+		view->source_path = run_data_local_path(run, view->data_set);
+		if (view->source_path == NULL)
+			return pa_error_set(err, PA_ERROR_INPUT,
+			                    "%s: is not on this machine, so no run with all data local can be made",
+			                    view->data_set->name);
+		return 0;
+	}
+	if (run->options->mode == PA_RUN_WITHOUT) {
+		result = open_cold(run, view->data_set, &data_set, err);
+	} else {
+		result = pa_data_set_refresh(data_set, &call, err);
+	}
+	if (result < 0)
+		return pa_error_wrap(err, "%s", view->data_set->name);
+	if (bind_from_memory(run, view))
+		return 0;
+	name = pa_arena_printf(&run->arena, "view-%u", run->next_file++);
+	result = pa_mount_add_view(run->mount, name, data_set, "", view->read_only, &view->view, err);
+	if (result < 0)
+		return pa_error_wrap(err, "%s", view->data_set->name);
+	view->source_path = pa_arena_printf(&run->arena, "%s/%s", run->mount_folder, name);
+	return 0;
+}
+
+static int add_data_view(struct launch *launch, const char *data_set, const char *target, const char *sub_path,
+                         bool read_only, struct pa_error *err)
+{
+	struct run_instance *starting = launch->starting;
+	struct run_view view = {
+	    .data_set = run_data_find(launch->run, data_set), .target = target, .read_only = read_only, .root_path = ""};
+
+	if (view.data_set == NULL)
+		return pa_error_set(err, PA_ERROR_INPUT, "task %s: %s has no source; add it to `sources:` in pipeahead.yaml",
+		                    starting->instance->task_id, data_set);
+	int result = open_view(launch->run, &view, err);
+	starting->views[starting->view_count++] = view;
+	if (result < 0)
+		return result;
+	if (sub_path != NULL && sub_path[0] != '\0')
+		starting->views[starting->view_count - 1].source_path =
+		    pa_arena_printf(&launch->run->arena, "%s/%s", view.source_path, sub_path);
+	return add_bind(launch, view.source_path, target, sub_path, read_only, err);
+}
+
+/* --- volumes --- */
+
+static int scratch_claim(struct pa_run *run, const char *name, bool make, const char **ret, struct pa_error *err)
+{
+	for (size_t i = 0; i < run->scratch_claim_count; i++) {
+		if (strcmp(run->scratch_claims[i].name, name) == 0) {
+			*ret = run->scratch_claims[i].path;
+			return 0;
+		}
+	}
+	*ret = NULL;
+	if (!make)
+		return 0;
+	const char *path = pa_arena_printf(&run->arena, "%s/claim-%u", run->options->scratch, run->next_file++);
+	int result = make_folder(path, err);
+	if (result < 0)
+		return result;
+	run->scratch_claims =
+	    pa_arena_grow(&run->arena, run->scratch_claims, run->scratch_claim_count, &run->scratch_claim_capacity,
+	                  sizeof(*run->scratch_claims));
+	run->scratch_claims[run->scratch_claim_count++] =
+	    (struct run_scratch_claim){.name = pa_arena_strdup(&run->arena, name), .path = path};
+	*ret = path;
+	return 0;
+}
+
+/* A folder that is bound like a view, so that outputs are found below it. */
+static int add_folder_view(struct launch *launch, const char *folder, const char *target, const char *sub_path,
+                           bool read_only, struct pa_error *err)
+{
+	struct run_instance *starting = launch->starting;
+	const char *below = folder;
+
+	if (sub_path != NULL && sub_path[0] != '\0')
+		below = pa_arena_printf(&launch->run->arena, "%s/%s", folder, sub_path);
+	starting->views[starting->view_count++] = (struct run_view){.target = target, .source_path = below};
+	return add_bind(launch, folder, target, sub_path, read_only, err);
+}
+
+static int add_mount(struct launch *launch, const struct pa_instance_mount *mount, struct pa_error *err)
+{
+	struct pa_run *run = launch->run;
+	const char *target = normal_path(&run->arena, mount->path);
+	const char *folder;
+	int result;
+
+	if (strcmp(mount->kind, "pvc") == 0 && !mount->claim_template && mount->claim != NULL) {
+		result = scratch_claim(run, mount->claim, false, &folder, err);
+		if (result == 0 && folder == NULL)
+			return add_data_view(launch, pa_arena_printf(&run->arena, "claim:%s", mount->claim), target,
+			                     mount->sub_path, mount->read_only, err);
+	} else if (strcmp(mount->kind, "pvc") == 0) {
+		result = scratch_claim(run, pa_arena_printf(&run->arena, "{template}%s", mount->volume), true, &folder,
+		                       err);
+	} else {
+		/* emptyDir and what the preflight lets pass as empty: one folder for each volume of this instance. */
+		folder = pa_arena_printf(&run->arena, "%s.volume-%s", launch->starting->folder, mount->volume);
+		result = make_folder(folder, err);
+	}
+	if (result < 0)
+		return result;
+	return add_folder_view(launch, folder, target, mount->sub_path, mount->read_only, err);
+}
+
+static int add_input(struct launch *launch, const struct pa_instance_artifact *input, struct pa_error *err)
+{
+	struct pa_run *run = launch->run;
+	struct stat status;
+
+	if (input->path == NULL || input->path[0] == '\0')
+		return 0;
+	const char *target = normal_path(&run->arena, input->path);
+	const char *source = input->stored;
+	if (source == NULL && input->raw != NULL) {
+		source = instance_file(run, launch->starting, "raw");
+		if (write_text(source, input->raw, err) < 0)
+			return -(int)err->class;
+	}
+	if (source == NULL && input->uri != NULL)
+		return add_data_view(launch, pa_arena_printf(&run->arena, "uri:%s", input->uri), target, NULL, true, err);
+	if (source == NULL) {
+		if (input->optional)
+			return 0;
+		return pa_error_set(err, PA_ERROR_INPUT, "task %s: input artifact %s has no source",
+		                    launch->starting->instance->task_id, input->name);
+	}
+	if (stat(source, &status) == 0 && S_ISREG(status.st_mode))
+		launch->starting->artifact_bytes += (uint64_t)status.st_size;
+	return add_bind(launch, source, target, NULL, true, err);
+}
+
+/* Whether a folder of this machine is there in every sandbox: not in one that is fresh, not on a disk of its own. */
+static bool is_shown(const char *directory)
+{
+	static const char *const fresh[] = {"/tmp/", "/var/tmp/", "/run/", "/dev/shm/"};
+	struct stat root, status;
+
+	for (size_t i = 0; i < sizeof(fresh) / sizeof(fresh[0]); i++)
+		if (strncmp(directory, fresh[i], strlen(fresh[i])) == 0)
+			return false;
+	return stat("/", &root) == 0 && stat(directory, &status) == 0 && root.st_dev == status.st_dev;
+}
+
+static int add_binds(struct launch *launch, struct pa_error *err)
+{
+	const struct pa_instance *instance = launch->starting->instance;
+	struct pa_run *run = launch->run;
+	int result = 0;
+
+	launch->starting->views = pa_arena_array(
+	    &run->arena, instance->mount_count + instance->input_artifact_count, sizeof(*launch->starting->views));
+	launch->binds = pa_arena_array(&run->arena, MAX_BINDS, sizeof(*launch->binds));
+	for (size_t i = 0; i < instance->mount_count && result == 0; i++)
+		result = add_mount(launch, &instance->mounts[i], err);
+	for (size_t i = 0; i < instance->input_artifact_count && result == 0; i++)
+		result = add_input(launch, &instance->input_artifacts[i], err);
+	if (result == 0 && instance->source != NULL) {
+		const char *script = instance_file(run, launch->starting, "script");
+		result = write_text(script, instance->source, err);
+		if (result == 0)
+			result = add_bind(launch, script, SCRIPT_TARGET, NULL, true, err);
+	}
+	const char *directory = run->options->config->directory;
+	if (result == 0 && launch->configured != NULL && !is_shown(directory))
+		result = add_bind(launch, directory, directory, NULL, true, err);
+	return result;
+}
+
+/* --- command, environment, folders --- */
+
+static void add_command(struct launch *launch)
+{
+	const struct pa_instance *instance = launch->starting->instance;
+	const struct pa_config_task *configured = launch->configured;
+	const char **command = instance->command;
+	const char **args = instance->args;
+	size_t command_count = instance->command_count, arg_count = instance->arg_count, n = 0;
+
+	if (configured != NULL && configured->command_count > 0) {
+		command = configured->command;
+		command_count = configured->command_count;
+	}
+	if (configured != NULL && configured->has_args) {
+		args = configured->args;
+		arg_count = configured->arg_count;
+	}
+	launch->command =
+	    pa_arena_array(&launch->run->arena, command_count + arg_count + 2, sizeof(*launch->command));
+	for (size_t i = 0; i < command_count; i++)
+		launch->command[n++] = command[i];
+	if (instance->source != NULL && (configured == NULL || configured->command_count == 0))
+		launch->command[n++] = SCRIPT_TARGET;
+	for (size_t i = 0; i < arg_count; i++)
+		launch->command[n++] = args[i];
+}
+
+static void add_environment(struct launch *launch)
+{
+	const struct pa_instance *instance = launch->starting->instance;
+	const struct pa_config_task *configured = launch->configured;
+	struct pa_arena *arena = &launch->run->arena;
+	size_t configured_count = configured != NULL ? configured->env_count : 0, n = 0;
+
+	launch->environment = pa_arena_array(arena, instance->env_count + configured_count + 4, sizeof(char *));
+	launch->environment[n++] = DEFAULT_PATH;
+	launch->environment[n++] = "HOME=/root";
+	launch->environment[n++] = "LANG=C.UTF-8";
+	for (size_t i = 0; i < instance->env_count; i++)
+		launch->environment[n++] =
+		    pa_arena_printf(arena, "%s=%s", instance->env[i].name, instance->env[i].value);
+	for (size_t i = 0; i < configured_count; i++)
+		launch->environment[n++] =
+		    pa_arena_printf(arena, "%s=%s", configured->env[i].name, configured->env[i].value);
+}
+
+/* Where outputs will be written: programs of hand-made components expect the folder to be there. */
+static void add_directories(struct launch *launch)
+{
+	const struct pa_instance *instance = launch->starting->instance;
+	size_t n = 0, count = instance->output_parameter_count + instance->output_artifact_count;
+
+	launch->directories = pa_arena_array(&launch->run->arena, count + 1, sizeof(char *));
+	for (size_t i = 0; i < count; i++) {
+		const struct pa_instance_output *output =
+		    i < instance->output_parameter_count
+		        ? &instance->output_parameters[i]
+		        : &instance->output_artifacts[i - instance->output_parameter_count];
+		if (output->path == NULL || output->path[0] != '/')
+			continue;
+		char *folder = pa_arena_strdup(&launch->run->arena, output->path);
+		char *slash = strrchr(folder, '/');
+		if (slash == folder)
+			continue;
+		*slash = '\0';
+		launch->directories[n++] = folder;
+	}
+}
+
+static int open_pipe(int *ret_read, int *ret_write, struct pa_error *err)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return pa_error_set_errno(err, errno, "a pipe cannot be made");
+	(void)fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	*ret_read = ends[0];
+	*ret_write = ends[1];
+	return 0;
+}
+
+static int start_process(struct launch *launch, struct pa_error *err)
+{
+	struct run_instance *starting = launch->starting;
+	int output_fd = -1, error_fd = -1;
+	int result = open_pipe(&starting->output_fd, &output_fd, err);
+
+	if (result == 0)
+		result = open_pipe(&starting->error_fd, &error_fd, err);
+	if (result == 0) {
+		struct pa_sandbox_options options = {
+		    .command = launch->command,
+		    .environment = launch->environment,
+		    .working_directory = launch->configured != NULL ? launch->run->options->config->directory
+		                                                    : starting->instance->working_directory,
+		    .scratch = starting->folder,
+		    .binds = launch->binds,
+		    .bind_count = launch->bind_count,
+		    .directories = launch->directories,
+		    .output_fd = output_fd,
+		    .error_fd = error_fd,
+		};
+		result = pa_sandbox_start(&options, &starting->sandbox, err);
+	}
+	if (output_fd >= 0)
+		close(output_fd);
+	if (error_fd >= 0)
+		close(error_fd);
+	return result;
+}
+
+int run_task_start(struct pa_run *run, struct run_instance *starting, struct pa_error *err)
+{
+	const struct pa_instance *instance = starting->instance;
+	struct launch launch = {.run = run,
+	                        .starting = starting,
+	                        .configured = pa_config_find_task(run->options->config, instance->task_id,
+	                                                          instance->template_->name)};
+
+	starting->start_s = run_now_s(run);
+	starting->folder = pa_arena_printf(&run->arena, "%s/task-%u", run->options->scratch, instance->index);
+	int result = make_folder(starting->folder, err);
+	if (result == 0)
+		result = add_binds(&launch, err);
+	if (result == 0) {
+		add_command(&launch);
+		add_environment(&launch);
+		add_directories(&launch);
+		result = start_process(&launch, err);
+	}
+	if (result < 0)
+		return pa_error_wrap(err, "task %s%s", instance->task_id, instance->suffix);
+	return 0;
+}
+
+/* --- output of the process --- */
+
+/* Whole lines go to the user; a last one without newline at the end of the stream, or when it grows too long. */
+static void pass_lines(struct pa_run *run, struct run_instance *running, struct pa_buffer *line, const char *data,
+                       size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i++) {
+		if (data[i] != '\n' && line->length < MAX_LINE_BYTES - 1) {
+			pa_buffer_append(line, &data[i], 1);
+			continue;
+		}
+		run_progress_line(run, running, line->data);
+		pa_buffer_clear(line);
+		if (data[i] != '\n')
+			pa_buffer_append(line, &data[i], 1);
+	}
+}
+
+static void keep_tail(struct pa_buffer *tail, const char *data, size_t bytes)
+{
+	if (bytes > PA_RUN_LOG_TAIL_BYTES) {
+		data += bytes - PA_RUN_LOG_TAIL_BYTES;
+		bytes = PA_RUN_LOG_TAIL_BYTES;
+	}
+	if (tail->length + bytes > PA_RUN_LOG_TAIL_BYTES) {
+		size_t drop = tail->length + bytes - PA_RUN_LOG_TAIL_BYTES;
+		memmove(tail->data, tail->data + drop, tail->length - drop + 1);
+		tail->length -= drop;
+	}
+	pa_buffer_append(tail, data, bytes);
+}
+
+static bool drain_stream(struct pa_run *run, struct run_instance *running, int *fd, struct pa_buffer *line,
+                         bool is_output)
+{
+	char data[DRAIN_BYTES];
+
+	while (*fd >= 0) {
+		ssize_t got = read(*fd, data, sizeof(data));
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 && errno == EAGAIN)
+			return true;
+		if (got <= 0) {
+			if (line->length > 0)
+				run_progress_line(run, running, line->data);
+			pa_buffer_clear(line);
+			close(*fd);
+			*fd = -1;
+			return false;
+		}
+		if (is_output && running->instance->wants_result)
+			pa_buffer_append(&running->result, data, (size_t)got);
+		keep_tail(&running->tail, data, (size_t)got);
+		pass_lines(run, running, line, data, (size_t)got);
+	}
+	return false;
+}
+
+bool run_task_drain(struct pa_run *run, struct run_instance *running)
+{
+	bool output_open = drain_stream(run, running, &running->output_fd, &running->line, true);
+	bool error_open = drain_stream(run, running, &running->error_fd, &running->error_line, false);
+
+	return output_open || error_open;
+}
+
+/* --- the end --- */
+
+static void add_profile(struct pa_run *run, const struct run_instance *ended, const char *data_set, const char *path,
+                        uint64_t read_bytes, double first_open_s)
+{
+	struct pa_run_report *report = run->report;
+
+	report->profile = pa_arena_grow(&report->arena, report->profile, report->profile_count, &run->profile_capacity,
+	                                sizeof(*report->profile));
+	report->profile[report->profile_count++] = (struct pa_profile_read){
+	    .task_id = run->options->pipeline->tasks[ended->task].id,
+	    .data_set = pa_arena_strdup(&report->arena, data_set),
+	    .path = pa_arena_strdup(&report->arena, path),
+	    .read_bytes = read_bytes,
+	    .first_open_s = first_open_s,
+	};
+}
+
+static void note_profile(struct pa_run *run, const struct run_instance *ended, const struct run_view *view)
+{
+	size_t count = pa_mount_view_accesses(view->view, NULL, 0);
+	struct pa_view_access *accesses = calloc(count + 1, sizeof(*accesses));
+	size_t read = 0;
+
+	if (accesses == NULL)
+		abort();
+	count = pa_mount_view_accesses(view->view, accesses, count);
+	for (size_t i = 0; i < count; i++) {
+		if (accesses[i].read_bytes == 0)
+			continue;
+		double first_open_s =
+		    (double)(accesses[i].first_open_ns - run->start_ns) / PA_NS_PER_SECOND - ended->start_s;
+		add_profile(run, ended, view->data_set->name, accesses[i].path, accesses[i].read_bytes, first_open_s);
+		read++;
+	}
+	if (read == 0) /* a data set that is mounted and not read is known, too */
+		add_profile(run, ended, view->data_set->name, "", 0, 0);
+	free(accesses);
+}
+
+static void note_account(struct pa_run *run, struct run_instance *ended)
+{
+	struct pa_view_account *total = &ended->account;
+
+	for (size_t i = 0; i < ended->view_count; i++) {
+		const struct run_view *view = &ended->views[i];
+		struct pa_view_account account = {0};
+		if (view->pin != NULL) {
+			/* Reads of a bind are not seen: all of it counts, from memory. */
+			account.memory_bytes = view->data_set->manifest->total_bytes;
+			add_profile(run, ended, view->data_set->name, "", account.memory_bytes, 0);
+		} else if (view->view != NULL) {
+			pa_mount_view_account(view->view, &account);
+			note_profile(run, ended, view);
+		}
+		total->opens += account.opens;
+		total->passthrough_opens += account.passthrough_opens;
+		total->memory_bytes += account.memory_bytes;
+		total->source_bytes += account.source_bytes;
+		total->written_bytes += account.written_bytes;
+		total->stalled_ns += account.stalled_ns;
+		total->read_errors += account.read_errors;
+	}
+}
+
+void run_task_release(struct pa_run *run, struct run_instance *instance)
+{
+	struct pa_error ignored = PA_ERROR_INIT;
+
+	pa_sandbox_free(instance->sandbox);
+	instance->sandbox = NULL;
+	for (size_t i = 0; i < instance->view_count; i++) {
+		struct run_view *view = &instance->views[i];
+		if (view->view != NULL)
+			pa_mount_remove_view(run->mount, view->view);
+		pa_pin_free(view->pin);
+	}
+	instance->view_count = 0;
+	if (instance->folder != NULL)
+		pa_scratch_remove_tree(instance->folder, &ignored);
+	instance->folder = NULL;
+	if (instance->output_fd >= 0)
+		close(instance->output_fd);
+	if (instance->error_fd >= 0)
+		close(instance->error_fd);
+	instance->output_fd = instance->error_fd = -1;
+	pa_buffer_done(&instance->result);
+	pa_buffer_done(&instance->line);
+	pa_buffer_done(&instance->error_line);
+	pa_buffer_done(&instance->tail);
+}
+
+static const char *failure_message(struct pa_run *run, const struct run_instance *ended,
+                                   const struct pa_sandbox_exit *end)
+{
+	struct pa_cache_status status = {0};
+	const char *source = "";
+
+	if (ended->account.read_errors > 0 && run->cache != NULL) {
+		pa_cache_status(run->cache, &status);
+		source = pa_arena_printf(&run->arena, "; its data could not be read: %s", status.last_error);
+	}
+	if (end->signal != 0)
+		return pa_arena_printf(&run->arena, "ended by signal %d (%s)%s", end->signal, strsignal(end->signal),
+		                       source);
+	return pa_arena_printf(&run->arena, "ended with exit code %d%s", end->status, source);
+}
+
+int run_task_finish(struct pa_run *run, struct run_instance *running, struct pa_error *err)
+{
+	const struct pa_instance *instance = running->instance;
+	struct pa_error output_error = PA_ERROR_INIT;
+	struct pa_sandbox_exit end;
+	const char **parameters = pa_arena_array(&run->arena, instance->output_parameter_count + 1, sizeof(char *));
+	const char **artifacts = pa_arena_array(&run->arena, instance->output_artifact_count + 1, sizeof(char *));
+	struct pa_instance_result result = {
+	    .outcome = PA_OUTCOME_SUCCEEDED, .parameters = parameters, .artifacts = artifacts};
+
+	run_task_drain(run, running);
+	if (pa_sandbox_result(running->sandbox, &end, err) < 0)
+		return pa_error_wrap(err, "task %s%s", instance->task_id, instance->suffix);
+	note_account(run, running);
+	result.exit_code = end.status;
+	if (end.status != 0 || end.signal != 0) {
+		result.outcome = PA_OUTCOME_FAILED;
+		result.message = failure_message(run, running, &end);
+	} else if (run_outputs_take(run, running, parameters, artifacts, &output_error) < 0) {
+		result.outcome = PA_OUTCOME_ERROR;
+		result.message = output_error.message;
+	}
+	while (running->result.length > 0 && running->result.data[running->result.length - 1] == '\n')
+		running->result.data[--running->result.length] = '\0';
+	if (instance->wants_result)
+		result.result = running->result.data;
+	running->end_s = run_now_s(run);
+	running->ended = true;
+	run->report->tasks[running->task].exit_code = end.status;
+	run_progress_event(run, running, result.outcome == PA_OUTCOME_SUCCEEDED ? "done" : result.message);
+	int finished = pa_engine_finish(run->engine, instance, &result, err);
+	run_task_release(run, running);
+	return finished;
+}
+
+/* --- resource templates: claims that the pipeline makes and takes away --- */
+
+static const char *resource_output(struct pa_run *run, const struct pa_instance_output *output, const char *name,
+                                   const char *manifest, const struct pa_node *root)
+{
+	const char *size = pa_node_text(pa_node_path(root, "spec.resources.requests.storage"));
+	const char *path = output->json_path != NULL ? output->json_path : "";
+
+	if (strcmp(path, "{.metadata.name}") == 0)
+		return name;
+	if (strcmp(path, "{}") == 0)
+		return manifest;
+	if (strstr(path, "capacity.storage") != NULL || strstr(path, "requests.storage") != NULL)
+		return size != NULL ? size : "";
+	return output->default_value != NULL ? output->default_value : pa_arena_strdup(&run->arena, "");
+}
+
+int run_task_resource(struct pa_run *run, struct run_instance *starting, struct pa_error *err)
+{
+	const struct pa_instance *instance = starting->instance;
+	const char *manifest = instance->resource_manifest != NULL ? instance->resource_manifest : "";
+	const char **parameters = pa_arena_array(&run->arena, instance->output_parameter_count + 1, sizeof(char *));
+	const char **artifacts = pa_arena_array(&run->arena, instance->output_artifact_count + 1, sizeof(char *));
+	struct pa_instance_result result = {
+	    .outcome = PA_OUTCOME_SUCCEEDED, .parameters = parameters, .artifacts = artifacts};
+	struct pa_document *documents = NULL;
+	size_t document_count = 0;
+	const char *folder;
+
+	starting->start_s = run_now_s(run);
+	if (pa_document_read(&run->arena, "manifest", manifest, strlen(manifest), &documents, &document_count, err) < 0)
+		return pa_error_wrap(err, "task %s", instance->task_id);
+	const struct pa_node *root = document_count > 0 ? documents[0].root : NULL;
+	const char *name = pa_node_text(pa_node_path(root, "metadata.name"));
+	const char *prefix = pa_node_text(pa_node_path(root, "metadata.generateName"));
+	if (name == NULL && prefix != NULL)
+		name = pa_arena_printf(&run->arena, "%s%u", prefix, instance->index);
+	if (name != NULL && strcmp(instance->resource_action, "delete") != 0 &&
+	    scratch_claim(run, name, true, &folder, err) < 0)
+		return -(int)err->class;
+	for (size_t i = 0; i < instance->output_parameter_count; i++)
+		parameters[i] = resource_output(run, &instance->output_parameters[i], name != NULL ? name : "", manifest, root);
+	starting->end_s = run_now_s(run);
+	starting->ended = true;
+	run_progress_event(run, starting, "done");
+	return pa_engine_finish(run->engine, instance, &result, err);
+}
