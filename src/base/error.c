@@ -74,7 +74,11 @@ int pa_error_wrap(struct pa_error *err, const char *format, ...)
 	vsnprintf(message, sizeof(message), format, arguments);
 	va_end(arguments);
 	size_t length = strlen(message);
-	snprintf(message + length, sizeof(message) - length, ": %s", err->message);
+	if (length + 2 < sizeof(message)) {
+		memcpy(message + length, ": ", 2);
+		memcpy(message + length + 2, err->message, sizeof(message) - length - 2);
+		message[sizeof(message) - 1] = '\0';
+	}
 	memcpy(err->message, message, sizeof(message));
 	return -(int)err->class;
 }
