@@ -236,8 +236,8 @@ static int assign(struct pa_run *run, int64_t now_ns, struct pa_error *err)
 		assignments[count++] = (struct pa_assignment){
 		    .data_set = input->data_sets[extent->data_set].name,
 		    .extent = {.path = extent->path,
-		               .offset_bytes = extent->offset_bytes,
-		               .length_bytes = extent->bytes},
+		               .offset_bytes = extent->offset_bytes + action->offset_bytes,
+		               .length_bytes = action->bytes},
 		    .tier = PA_TIER_NODE,
 		    .deadline_ns = now_ns + (int64_t)(action->deadline_s * PA_NS_PER_SECOND),
 		    .priority = action->priority,
