@@ -13,7 +13,7 @@ expect_clean() {
 	ok "$1: nothing left, catalog whole"
 }
 
-sed 's/import hashlib, os, sys/import hashlib, os, sys; sys.exit("deliberate" if "unseen" in sys.argv[1] else 0)/' \
+sed "s/import hashlib, os, sys/import hashlib, os, sys; 'raw' in sys.argv[1] and sys.exit('deliberate')/" \
 	"$p/pipeline.yaml" >"$p/failing.yaml"
 "$PIPEAHEAD" run "$p/failing.yaml" >"$work/out" 2>"$work/err"
 [ $? -eq 1 ] || fail "a failing task: exit code"
@@ -45,7 +45,7 @@ expect_clean "a source that goes away"
 # A disk too small for what the tasks write.
 mkdir "$work/small"
 mount -t tmpfs -o size=6M tmpfs "$work/small"
-sed 's/import hashlib, os, sys/import hashlib, os, sys; open("\/big", "wb").write(b"0" * (64 << 20))/' \
+sed "s/import hashlib, os, sys/import hashlib, os, sys; open('\/big', 'wb').write(b'0' * (64 << 20))/" \
 	"$p/pipeline.yaml" >"$p/writing.yaml"
 PIPEAHEAD_SCRATCH=$work/small/scratch "$PIPEAHEAD" run "$p/writing.yaml" >"$work/out" 2>"$work/err"
 status=$?

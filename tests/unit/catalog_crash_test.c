@@ -41,7 +41,7 @@ static void write_runs(int out)
 }
 
 /* The last run that a writer said it had committed before it was killed, or what was there before. */
-static int64_t kill_a_writer(useconds_t after_us, int64_t last)
+static int64_t kill_a_writer(bool after_a_commit, useconds_t after_us, int64_t last)
 {
 	int ends[2];
 	int64_t id;
@@ -54,6 +54,9 @@ static int64_t kill_a_writer(useconds_t after_us, int64_t last)
 		write_runs(ends[1]);
 	}
 	close(ends[1]);
+	/* Half of the writers get as far as a run, however slow the machine is. */
+	if (after_a_commit)
+		assert_int_equal(read(ends[0], &last, sizeof(last)), sizeof(last));
 	usleep(after_us);
 	kill(child, SIGKILL);
 	assert_int_equal(waitpid(child, NULL, 0), child);
@@ -70,7 +73,7 @@ static void no_committed_run_is_lost_to_kill_9(void **state)
 
 	(void)state;
 	for (int i = 0; i < KILLS; i++) {
-		last = kill_a_writer((useconds_t)(pa_random_uniform(&random) * 60000), last);
+		last = kill_a_writer(i % 2 == 0, (useconds_t)(pa_random_uniform(&random) * 40000), last);
 		struct pa_catalog *catalog = must_open();
 		int64_t there = number(catalog, "SELECT coalesce(max(id), 0) FROM run");
 		assert_true(there == last ||
@@ -90,7 +93,7 @@ static void no_committed_run_is_lost_to_kill_9(void **state)
 		sqlite3_finalize(check);
 		sqlite3_close(database);
 	}
-	assert_true(last > KILLS);
+	assert_true(last >= KILLS / 2);
 }
 
 static void writers_wait_for_each_other(void **state)
