@@ -7,7 +7,7 @@
  * Two opens do not fit a live passthrough inode: one that writes (its writes must come to us), and one of a file whose
  * content has been replaced (another backing file).  Such an open retires the node and answers ESTALE: the kernel
  * then looks the name up again, gets a new node for the same inode, and opens that; the handles of the old one
- * go on as they are.  The new node is direct until the writer has come, so that no reader gets in between. */
+ * go on as they are.  Until that open has come the inode's new nodes are direct, so that no reader gets in between. */
 #include "mount/mount_internal.h"
 
 #include <errno.h>
@@ -16,7 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DIRECT_FLAGS FOPEN_DIRECT_IO
+#include "base/clock.h"
+
+#define EXPECTED_NS (100 * PA_NS_PER_MS) /* an open is sent back and comes again in far less */
 
 static pthread_mutex_t *mode_lock(struct pa_mount *mount, uint32_t node)
 {
@@ -52,18 +54,29 @@ bool pa_mode_probe(int fuse_fd)
 
 static int retire(struct pa_mount *mount, uint32_t node)
 {
+	struct pa_node_record *record = &mount->table.nodes[node];
+
 	pthread_mutex_lock(&mount->lock);
-	mount->table.nodes[node].flags |= PA_NODE_RETIRED;
+	record->flags |= PA_NODE_RETIRED;
+	mount->expected[mount->expected_next++ % PA_EXPECTED_OPENS] =
+	    (struct pa_expected_open){record->view, record->inode, pa_clock_deadline(EXPECTED_NS)};
 	pthread_mutex_unlock(&mount->lock);
 	return -ESTALE;
 }
 
-static bool is_direct_only(struct pa_mount *mount, uint32_t node)
+/* An open that was sent back is on its way here. */
+static bool is_expected(struct pa_mount *mount, uint32_t node)
 {
+	const struct pa_node_record *record = &mount->table.nodes[node];
+	int64_t now_ns = pa_clock_ns();
+	bool expected = false;
+
 	pthread_mutex_lock(&mount->lock);
-	bool direct_only = (mount->table.nodes[node].flags & PA_NODE_DIRECT_ONLY) != 0;
+	for (size_t i = 0; i < PA_EXPECTED_OPENS && !expected; i++)
+		expected = mount->expected[i].inode == record->inode && mount->expected[i].view == record->view &&
+			   mount->expected[i].until_ns > now_ns;
 	pthread_mutex_unlock(&mount->lock);
-	return direct_only;
+	return expected;
 }
 
 /* Passthrough handles are open: one more of the same, or ESTALE. */
@@ -124,12 +137,12 @@ int pa_mode_choose(struct pa_mount *mount, uint32_t node, struct pa_file *file, 
 		result = choose_beside_passthrough(mount, node, file, writes, ret);
 		ret->whole = ret->passthrough;
 	} else if (writes || record->direct_opens != 0 || !mount->passthrough ||
-		   is_direct_only(mount, node) || !choose_passthrough(mount, node, file, ret)) {
+		   is_expected(mount, node) || !choose_passthrough(mount, node, file, ret)) {
 		record->direct_opens++;
 	}
 	pthread_mutex_unlock(mode_lock(mount, node));
 	/* Only a writer has something to flush at close. */
-	ret->open_flags = (ret->passthrough ? FOPEN_PASSTHROUGH : DIRECT_FLAGS) | (writes ? 0 : FOPEN_NOFLUSH);
+	ret->open_flags = (ret->passthrough ? FOPEN_PASSTHROUGH : FOPEN_DIRECT_IO) | (writes ? 0 : FOPEN_NOFLUSH);
 	return result;
 }
 

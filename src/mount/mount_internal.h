@@ -32,6 +32,7 @@
 #define PA_MOUNT_REPLY_BYTES   (PA_MOUNT_MAX_IO_BYTES + 4096)
 #define PA_MOUNT_MAX_ACCESSES  (1u << 20)
 #define PA_MODE_LOCKS          64
+#define PA_EXPECTED_OPENS      64
 #define PA_ROOT_NODE           1
 
 struct pa_view_accesses; /* view.c */
@@ -63,6 +64,13 @@ struct pa_mount_file {
 
 struct pa_pool;
 
+/* An open that was sent back for a new node (mode.c). */
+struct pa_expected_open {
+	uint32_t view;
+	uint64_t inode;
+	int64_t until_ns;
+};
+
 struct pa_mount {
 	int fuse_fd;
 	char *mount_point;
@@ -76,6 +84,8 @@ struct pa_mount {
 	pthread_mutex_t lock; /* the table lock */
 	pthread_cond_t view_idle;
 	struct pa_table table;
+	struct pa_expected_open expected[PA_EXPECTED_OPENS]; /* a ring */
+	size_t expected_next;
 	struct pa_mount_view **views; /* by index; NULL: free */
 	uint32_t view_end;            /* one past the highest ever used */
 	struct pa_mount_file *files;  /* by handle index */

@@ -208,24 +208,33 @@ static size_t collect_interrupted(const struct pa_pool *pool, struct watched out
 	return count;
 }
 
-/* A thread that is being killed has SIGKILL pending, whichever signal it was that kills it.  One that cannot be looked at
- * (it is gone, or in a namespace that we do not see) counts as killed. */
+/* Signals whose default is not to end the process. */
+#define HARMLESS                                                                                                    \
+	(SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGURG) | SIGNAL_BIT(SIGWINCH) | SIGNAL_BIT(SIGCONT) |                    \
+	 SIGNAL_BIT(SIGSTOP) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) | SIGNAL_BIT(SIGTTOU))
+#define SIGNAL_BIT(number) (1ULL << ((number) - 1))
+
+/* Whether a signal is pending that will end the thread as soon as it returns from the kernel.  One that cannot be looked at
+ * (it is gone, or in a namespace that we do not see) counts as ending. */
 static bool is_being_killed(uint32_t thread_id)
 {
+	enum { OWN, SHARED, BLOCKED, IGNORED, CAUGHT, MASKS };
+	static const char *const names[] = {"SigPnd:", "ShdPnd:", "SigBlk:", "SigIgn:", "SigCgt:"};
+	unsigned long long masks[MASKS] = {0};
 	char path[64], line[256];
-	bool killed = false;
 
 	snprintf(path, sizeof(path), "/proc/%u/status", thread_id);
 	FILE *status = thread_id != 0 ? fopen(path, "re") : NULL;
 	if (status == NULL)
 		return true;
-	while (fgets(line, sizeof(line), status) != NULL) {
-		unsigned long long pending;
-		if (sscanf(line, "SigPnd: %llx", &pending) == 1 || sscanf(line, "ShdPnd: %llx", &pending) == 1)
-			killed = killed || (pending & 1ULL << (SIGKILL - 1)) != 0;
-	}
+	while (fgets(line, sizeof(line), status) != NULL)
+		for (size_t i = 0; i < MASKS; i++)
+			if (strncmp(line, names[i], strlen(names[i])) == 0)
+				masks[i] = strtoull(line + strlen(names[i]), NULL, 16);
 	fclose(status);
-	return killed;
+	unsigned long long pending = masks[OWN] | masks[SHARED];
+	unsigned long long survived = masks[BLOCKED] | masks[IGNORED] | masks[CAUGHT] | HARMLESS;
+	return (pending & ~survived) != 0;
 }
 
 static void cancel_request(struct pa_pool *pool, uint64_t unique)

@@ -119,18 +119,14 @@ static uint32_t node_take(struct pa_table *table)
 uint32_t pa_table_node_ref(struct pa_table *table, uint32_t view, uint64_t inode, bool *ret_made)
 {
 	uint32_t *bucket = bucket_of(table, table->views[view].data_set_mark, inode);
-	bool replaces = false;
 
 	*ret_made = false;
 	for (uint32_t node = *bucket; node != 0; node = table->nodes[node].next) {
 		struct pa_node_record *record = &table->nodes[node];
-		if (record->view != view || record->inode != inode)
-			continue;
-		if ((record->flags & PA_NODE_RETIRED) == 0) {
+		if (record->view == view && record->inode == inode && (record->flags & PA_NODE_RETIRED) == 0) {
 			record->lookups++;
 			return node;
 		}
-		replaces = true;
 	}
 	uint32_t node = node_take(table);
 	if (node == 0)
@@ -140,7 +136,7 @@ uint32_t pa_table_node_ref(struct pa_table *table, uint32_t view, uint64_t inode
 	    .inode = inode,
 	    .lookups = 1,
 	    .generation = record->generation + 1,
-	    .flags = PA_NODE_LIVE | (replaces ? PA_NODE_DIRECT_ONLY : 0),
+	    .flags = PA_NODE_LIVE,
 	    .view = view,
 	    .next = *bucket,
 	};
@@ -209,10 +205,8 @@ uint64_t pa_table_handle_new(struct pa_table *table, uint32_t node, uint32_t fla
 	record->generation++;
 	record->flags = PA_HANDLE_LIVE | flags;
 	table->nodes[node].handles++;
-	if ((flags & PA_HANDLE_WRITE) != 0) {
+	if ((flags & PA_HANDLE_WRITE) != 0)
 		table->nodes[node].writers++;
-		table->nodes[node].flags &= ~(uint32_t)PA_NODE_DIRECT_ONLY;
-	}
 	return (uint64_t)record->generation << 32 | handle;
 }
 

@@ -29,8 +29,6 @@ enum pa_node_flag {
 	PA_NODE_LIVE = 1 << 0,
 	/* Its name leads to another node from now on; open handles live on (see mode.c). */
 	PA_NODE_RETIRED = 1 << 1,
-	/* It took the place of a retired node for a writer that is about to come: not passthrough until then. */
-	PA_NODE_DIRECT_ONLY = 1 << 2,
 };
 
 struct pa_node_record {

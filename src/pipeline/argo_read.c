@@ -130,12 +130,23 @@ int argo_read_hook(struct argo_reader *reader, const struct pa_node *node, const
 	return rc;
 }
 
+static int check_body(const struct pa_node *node, const char *what, struct pa_error *err)
+{
+	if (pa_node_is_mapping(node))
+		return 0;
+	return pa_node_error(node, err, "'%s' is no map; write one there", what);
+}
+
 static int read_dag(struct argo_reader *reader, const struct pa_node *dag, struct pa_template *template,
 		    struct pa_error *err)
 {
 	const struct pa_node *tasks = pa_node_get(dag, "tasks");
 	const struct pa_node *fail_fast = pa_node_get(dag, "failFast");
-	int rc = argo_read_list(reader, tasks, "tasks", sizeof(struct pa_call), &template->call_count, err);
+	int rc = check_body(dag, "dag", err);
+
+	if (rc == 0)
+		rc = argo_read_list(reader, tasks, "tasks", sizeof(struct pa_call), &template->call_count,
+				    err);
 
 	template->kind = PA_TEMPLATE_DAG;
 	template->fail_fast = pa_node_is_null(fail_fast) || pa_node_is_true(fail_fast);
@@ -213,7 +224,9 @@ static int read_resource(struct argo_reader *reader, const struct pa_node *node,
 			 struct pa_error *err)
 {
 	template->kind = PA_TEMPLATE_RESOURCE;
-	int rc = argo_read_text(node, "action", &template->resource_action, err);
+	int rc = check_body(node, "resource", err);
+	if (rc == 0)
+		rc = argo_read_text(node, "action", &template->resource_action, err);
 	if (rc == 0)
 		rc = argo_read_value(reader, node, "manifest", &template->resource_manifest, err);
 	return rc;

@@ -15,11 +15,14 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 #define SCRATCH_PREFIX    "run-"
 #define SCRATCH_LOCK_NAME "lock"
 /* Descriptors that a walk may hold at once; deeper trees cost reopening, not failure. */
 #define SCRATCH_WALK_DESCRIPTORS 32
+#define SWEEP_TRIES              20
+#define SWEEP_PAUSE_NS           (50 * PA_NS_PER_MS)
 
 struct pa_scratch {
 	char *path;
@@ -78,6 +81,14 @@ static int scratch_lock_root(bool make, struct pa_error *err)
 	return fd;
 }
 
+/* A lock of the process, not of the descriptor: a task that is still dying does not hold it for its dead parent. */
+static bool take_lock(int fd)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	return fcntl(fd, F_SETLK, &lock) == 0;
+}
+
 int pa_scratch_new(struct pa_scratch **ret, struct pa_error *err)
 {
 	PA_AUTO_CLOSE int root_fd = scratch_lock_root(true, err);
@@ -94,7 +105,7 @@ int pa_scratch_new(struct pa_scratch **ret, struct pa_error *err)
 	}
 	snprintf(lock_path, sizeof(lock_path), "%s/" SCRATCH_LOCK_NAME, scratch->path);
 	scratch->lock_fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_EXCL, 0600);
-	if (scratch->lock_fd < 0 || flock(scratch->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+	if (scratch->lock_fd < 0 || !take_lock(scratch->lock_fd)) {
 		pa_error_set_errno(err, errno, "%s: cannot be locked", lock_path);
 		pa_scratch_free(scratch);
 		return -(int)err->class;
@@ -140,9 +151,11 @@ static void sweep_one(const char *name)
 		return;
 	/* A folder without a lock file was left between its making and its locking, or half removed. */
 	PA_AUTO_CLOSE int fd = open(lock_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
+	if (fd >= 0 && !take_lock(fd))
 		return;
-	pa_scratch_remove_tree(path, &ignored);
+	/* Tasks of a run that was killed a moment ago may still be writing: they are dying, and then it works. */
+	for (int i = 0; i < SWEEP_TRIES && pa_scratch_remove_tree(path, &ignored) < 0; i++)
+		pa_clock_sleep_until(pa_clock_deadline(SWEEP_PAUSE_NS), NULL);
 }
 
 void pa_scratch_sweep(void)

@@ -112,3 +112,9 @@ leftovers() {
 	find "$PIPEAHEAD_SCRATCH" -mindepth 1 -maxdepth 1 -name 'run-*' 2>/dev/null
 	pgrep -f "$work/" -a | grep -vE "^($$|$BASHPID) " | grep -E 'pipeahead|task-init|python3 -c'
 }
+
+# The catalog opens and is whole.
+catalog_is_whole() {
+	"$PIPEAHEAD" catalog query 'select count(*) from run' --format json >/dev/null &&
+		[ "$(sqlite3 "$PIPEAHEAD_CATALOG" 'pragma integrity_check')" = ok ]
+}

@@ -9,7 +9,7 @@ expect_clean() {
 	local left
 	left=$(leftovers)
 	[ -z "$left" ] || fail "$1 left: $left"
-	"$PIPEAHEAD" catalog query 'pragma integrity_check' --format json | grep -q '"ok"' || fail "$1: catalog"
+	catalog_is_whole || fail "$1: catalog"
 	ok "$1: nothing left, catalog whole"
 }
 

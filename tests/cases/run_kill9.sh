@@ -7,9 +7,14 @@ p=$work/p
 make_pipeline "$p" 4194304 6 40MB/s
 sums() { (cd "$p/data" && find raw history unseen -type f | sort | xargs sha256sum); }
 before=$(sums)
-begin=$(date +%s%N)
-"$PIPEAHEAD" run "$p/pipeline.yaml" >"$work/out" 2>&1 || fail "a run that nobody kills: $(cat "$work/out")"
-whole_ms=$((($(date +%s%N) - begin) / 1000000))
+# The shortest of three: machines are noisy, and a kill must come before the end.
+whole_ms=1000000
+for _ in 1 2 3; do
+	begin=$(date +%s%N)
+	"$PIPEAHEAD" run "$p/pipeline.yaml" >"$work/out" 2>&1 || fail "a run that nobody kills: $(cat "$work/out")"
+	took_ms=$((($(date +%s%N) - begin) / 1000000))
+	[ $took_ms -lt $whole_ms ] && whole_ms=$took_ms
+done
 expected=$(cat "$p/data/result.txt")
 kills=${KILLS:-50} finished=0
 for i in $(seq "$kills"); do
@@ -20,8 +25,7 @@ for i in $(seq "$kills"); do
 	kill -9 $pid 2>/dev/null || finished=$((finished + 1))
 	wait $pid 2>/dev/null
 	# The next command, whatever it is.
-	"$PIPEAHEAD" catalog query 'pragma integrity_check' --format json >"$work/check" || fail "kill $i: catalog"
-	grep -q '"ok"' "$work/check" || fail "kill $i: $(cat "$work/check")"
+	catalog_is_whole || fail "kill $i: catalog"
 	for _ in $(seq 50); do
 		left=$(leftovers)
 		[ -z "$left" ] && break

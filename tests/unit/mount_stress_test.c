@@ -13,6 +13,7 @@
 #define FILES      12
 #define FILE_BYTES (2u * 1024 * 1024 + 5)
 #define READERS    6
+#define SLOW_BPS   5000 /* a file of 100,000 bytes takes 20 s */
 
 struct crowd {
 	struct fixture *fixture;
@@ -188,7 +189,7 @@ static void killed_reader(bool after_other_signal, int number)
 	int status;
 
 	fill_files(fixture, 100000);
-	fixture_open(fixture, &(struct fixture_options){.latency_ns = 20 * PA_NS_PER_SECOND});
+	fixture_open(fixture, &(struct fixture_options){.bandwidth_bps = SLOW_BPS});
 	pid_t pid = start_reader(fixture, "file-0");
 	assert_true(wait_until_stalled(fixture));
 	if (after_other_signal) {
@@ -291,7 +292,7 @@ static void test_free_with_blocked_readers(void **state)
 
 	(void)state;
 	fill_files(fixture, 100000);
-	fixture_open(fixture, &(struct fixture_options){.latency_ns = 60 * PA_NS_PER_SECOND, .threads = 4});
+	fixture_open(fixture, &(struct fixture_options){.bandwidth_bps = SLOW_BPS, .threads = 4});
 	/* A task's bind mount keeps the file system busy. */
 	char *bound = strdup(at(fixture->base, "bound"));
 	assert_int_equal(mkdir(bound, 0755), 0);
@@ -326,7 +327,7 @@ static void test_read_time_out(void **state)
 
 	(void)state;
 	fill_files(fixture, 100000);
-	fixture_open(fixture, &(struct fixture_options){.latency_ns = 30 * PA_NS_PER_SECOND,
+	fixture_open(fixture, &(struct fixture_options){.bandwidth_bps = SLOW_BPS,
 							.read_timeout_ns = 200 * PA_NS_PER_MS});
 	int64_t begin_ns = pa_clock_ns();
 	assert_int_equal(check_pattern(in_view(fixture, "file-3"), 3, 100000), EIO);
