@@ -80,12 +80,14 @@ struct pa_data_set *pa_cache_find_data_set(struct pa_cache *cache, const char *n
 static bool resolve(const struct pa_cache *cache, const struct pa_assignment *assignment, struct pa_need *ret)
 {
 	struct pa_data_set *data_set = find_data_set(cache, assignment->data_set);
-	const struct pa_inode *node = data_set != NULL ? pa_inode_by_path(data_set, assignment->extent.path) : NULL;
+	const struct pa_inode *node =
+	    data_set != NULL ? pa_inode_by_path(data_set, assignment->extent.path) : NULL;
 	uint64_t end_byte;
 
 	if (node == NULL)
 		return false;
-	if (__builtin_add_overflow(assignment->extent.offset_bytes, assignment->extent.length_bytes, &end_byte))
+	if (__builtin_add_overflow(assignment->extent.offset_bytes, assignment->extent.length_bytes,
+				   &end_byte))
 		end_byte = UINT64_MAX;
 	*ret = (struct pa_need){
 	    .data_set = data_set,
@@ -101,8 +103,8 @@ static bool resolve(const struct pa_cache *cache, const struct pa_assignment *as
 }
 
 /* A new array of needs, sorted; those that are over already and those of other tiers and nodes are left out. */
-static struct pa_need *resolve_all(struct pa_cache *cache, const struct pa_assignment *assignments, size_t count,
-				   size_t *ret_count, uint64_t *ret_unknown)
+static struct pa_need *resolve_all(struct pa_cache *cache, const struct pa_assignment *assignments,
+				   size_t count, size_t *ret_count, uint64_t *ret_unknown)
 {
 	struct pa_need *needs = calloc(count + 1, sizeof(*needs));
 	int64_t now_ns = pa_clock_ns();

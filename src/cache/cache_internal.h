@@ -127,8 +127,8 @@ struct pa_chunk {
 	uint32_t changes;       /* counts writes to it */
 	uint8_t state;          /* enum pa_chunk_state */
 	bool hash_known;
-	bool overwritten; /* LOADING: a write came in between, what is read now may be old */
-	bool storing;     /* LOADING: the fetch is writing it to the region */
+	bool overwritten;          /* LOADING: a write came in between, what is read now may be old */
+	bool storing;              /* LOADING: the fetch is writing it to the region */
 	uint32_t unassigned_epoch; /* equals the cache's: is in cache->unassigned */
 	struct pa_hash128 hash;
 };
@@ -137,12 +137,14 @@ struct pa_content {
 	struct pa_cache *cache;
 	struct pa_data_set *data_set;
 	struct pa_inode *node; /* NULL: detached */
-	uint64_t id;          /* names its file in the region */
+	uint64_t id;           /* names its file in the region */
 	uint32_t references;
 	uint32_t handles;
 	uint32_t writers; /* handles open for writing: the version mark is then unknown */
 	uint32_t whole_holds;
 	bool writing;
+	bool growing;     /* the turn is a write, which may bring chunks that are not there */
+	uint64_t changes; /* counts the turns */
 	struct pa_hash128 version;
 	uint64_t size_bytes;
 	uint64_t resident_bytes;
@@ -157,12 +159,14 @@ struct pa_file {
 	struct pa_inode *node;
 	struct pa_content *content;
 	unsigned flags;
-	int region_fd; /* -1: not opened yet */
+	int region_fd;        /* -1: not opened yet */
 	uint64_t next_offset; /* where a sequential reader goes on */
 	bool missing;         /* it has been missing while reading on */
 	uint32_t whole_holds;
 	struct pa_store_file *store_file;
-	struct pa_fetch *bypass; /* the last bytes that found no room, for the next read of a sequential reader */
+	struct pa_fetch
+	    *bypass; /* the last bytes that found no room, for the next read of a sequential reader */
+	uint64_t bypass_changes; /* content->changes when they were asked for */
 };
 
 /* ---- loads ---- */
@@ -260,7 +264,8 @@ struct pa_data_set {
 
 struct pa_cache {
 	pthread_mutex_t mutex;
-	pthread_cond_t changed; /* a chunk has left, a turn to write is free, a fetch of a closing data set ended */
+	pthread_cond_t
+	    changed; /* a chunk has left, a turn to write is free, a fetch of a closing data set ended */
 	struct pa_region region;
 	uint64_t quota_bytes;
 	uint32_t verify_every;
@@ -280,7 +285,7 @@ struct pa_cache {
 	uint32_t assign_epoch;     /* counts the sets of assignments, from 1 */
 	struct pa_need *needs;     /* by deadline and priority */
 	size_t need_count;
-	size_t latest_need; /* no need after it has chunks */
+	size_t latest_need;     /* no need after it has chunks */
 	int64_t next_expiry_ns; /* no need is over before */
 	struct pa_list buried;
 	pthread_mutex_t assign_mutex; /* one pa_cache_assign() at a time; before cache->mutex */
@@ -289,14 +294,15 @@ struct pa_cache {
 /* node.c: the tree; all locked. */
 struct pa_inode *pa_inode_new(struct pa_data_set *data_set, const struct pa_store_entry *entry);
 void pa_inode_update(struct pa_inode *node, const struct pa_store_entry *entry);
-void pa_inode_attach(struct pa_data_set *data_set, struct pa_inode *parent, const char *name, struct pa_inode *node);
+void pa_inode_attach(struct pa_data_set *data_set, struct pa_inode *parent, const char *name,
+		     struct pa_inode *node);
 /* Out of its folder, with its bytes out of the folders' totals; it keeps its inode. */
 void pa_inode_unlink(struct pa_data_set *data_set, struct pa_inode *node);
 /* Frees it when nothing has it open. */
 void pa_inode_release(struct pa_data_set *data_set, struct pa_inode *node);
 struct pa_inode *pa_inode_by_inode(const struct pa_data_set *data_set, uint64_t inode);
-struct pa_inode *pa_inode_child(const struct pa_data_set *data_set, const struct pa_inode *parent, const char *name,
-			      size_t length);
+struct pa_inode *pa_inode_child(const struct pa_data_set *data_set, const struct pa_inode *parent,
+				const char *name, size_t length);
 struct pa_inode *pa_inode_by_path(const struct pa_data_set *data_set, const char *path);
 /* The first child behind a cookie, or NULL. */
 struct pa_inode *pa_inode_next_child(const struct pa_inode *folder, uint64_t cookie);
@@ -305,8 +311,8 @@ struct pa_inode *pa_inode_last_child(struct pa_inode *folder);
 /* Writes "a/b/c" and returns its length; -ENAMETOOLONG. */
 int pa_inode_path(const struct pa_inode *node, char *out, size_t room);
 /* The same as the store knows it, below the data set's root. */
-int pa_inode_store_path(const struct pa_data_set *data_set, const struct pa_inode *node, const char *name, char *out,
-		       size_t room);
+int pa_inode_store_path(const struct pa_data_set *data_set, const struct pa_inode *node, const char *name,
+			char *out, size_t room);
 void pa_inode_set_size(struct pa_inode *node, uint64_t size_bytes);
 void pa_inode_add_resident(struct pa_inode *node, int64_t bytes);
 void pa_inode_attributes(const struct pa_inode *node, struct pa_attributes *ret);
@@ -381,8 +387,8 @@ void pa_loader_cancel(struct pa_data_set *data_set);
 /* tree.c; not locked. */
 pthread_mutex_t *pa_tree_name_mutex(struct pa_data_set *data_set, uint64_t parent);
 /* The store's path of a name in a folder. */
-int pa_tree_store_path(struct pa_data_set *data_set, uint64_t parent, const char *name, char out[PA_PATH_ROOM],
-		       struct pa_error *err);
+int pa_tree_store_path(struct pa_data_set *data_set, uint64_t parent, const char *name,
+		       char out[PA_PATH_ROOM], struct pa_error *err);
 
 /* file.c; locked: what a sequential reader keeps of the last bytes that found no room. */
 void pa_file_drop_bypass(struct pa_file *file);
@@ -420,7 +426,8 @@ void pa_data_set_let_go(struct pa_content *content);
 
 /* change.c: turns, and what a change of ours does to memory. */
 /* Locked; lets go of the mutex: waits for the turn to change a file's bytes or version. */
-int pa_content_begin_change(struct pa_content *content, const struct pa_store_call *call, struct pa_error *err);
+int pa_content_begin_change(struct pa_content *content, const struct pa_store_call *call,
+			    struct pa_error *err);
 void pa_content_end_change(struct pa_content *content);
 /* Locked, within a turn; lets go of the mutex: a PRESENT chunk goes, when its readers are done. */
 void pa_content_drop_chunk(struct pa_content *content, struct pa_chunk *chunk);

@@ -23,7 +23,8 @@ int pa_cache_wait(struct pa_cache *cache, pthread_cond_t *condition, const struc
 	return 0;
 }
 
-int pa_content_begin_change(struct pa_content *content, const struct pa_store_call *call, struct pa_error *err)
+int pa_content_begin_change(struct pa_content *content, const struct pa_store_call *call,
+			    struct pa_error *err)
 {
 	while (content->writing) {
 		int r = pa_cache_wait(content->cache, &content->cache->changed, call, err);
@@ -31,6 +32,7 @@ int pa_content_begin_change(struct pa_content *content, const struct pa_store_ca
 			return r;
 	}
 	content->writing = true;
+	content->changes++;
 	return 0;
 }
 

@@ -49,7 +49,8 @@ void pa_content_unref(struct pa_content *content)
 {
 	content->references--;
 	/* A node keeps a content only for what is in memory of it. */
-	if (content->references == 0 || (content->references == 1 && content->node != NULL && content->chunk_count == 0))
+	if (content->references == 0 ||
+	    (content->references == 1 && content->node != NULL && content->chunk_count == 0))
 		content_end(content);
 }
 

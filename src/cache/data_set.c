@@ -88,8 +88,10 @@ void pa_data_set_replace(struct pa_data_set *data_set, uint64_t inode, const str
 	pthread_mutex_lock(&cache->mutex);
 	struct pa_inode *node = pa_inode_by_inode(data_set, inode);
 	if (node != NULL && !node->removed && node->kind == entry->kind &&
-	    (node->content == NULL || node->content->writers == 0) && !pa_hash_equal(node->version, entry->version)) {
-		hide = node->mirrored && node->kind != PA_ENTRY_DIRECTORY && pa_inode_path(node, path, sizeof(path)) >= 0;
+	    (node->content == NULL || node->content->writers == 0) &&
+	    !pa_hash_equal(node->version, entry->version)) {
+		hide = node->mirrored && node->kind != PA_ENTRY_DIRECTORY &&
+		       pa_inode_path(node, path, sizeof(path)) >= 0;
 		node->mirrored = false;
 		content = node->content;
 		if (content != NULL) {
@@ -120,19 +122,19 @@ void pa_data_set_replace(struct pa_data_set *data_set, uint64_t inode, const str
 
 /* ---- listing and comparing ---- */
 
-static int list_source(struct pa_data_set *data_set, const struct pa_store_call *call, struct pa_manifest **ret,
-                       struct pa_error *err)
+static int list_source(struct pa_data_set *data_set, const struct pa_store_call *call,
+		       struct pa_manifest **ret, struct pa_error *err)
 {
 	struct pa_manifest *manifest;
 
 	if (pa_manifest_list(data_set->store, data_set->root, call, &manifest, err) < 0)
 		return pa_error_wrap(err, "listing %s", data_set->name);
 	bool is_file = manifest->entry_count == 1 && manifest->entries[0].path[0] == '\0' &&
-	               manifest->entries[0].kind == PA_ENTRY_FILE;
+		       manifest->entries[0].kind == PA_ENTRY_FILE;
 	if (data_set->single_file && !is_file) {
 		pa_manifest_unref(manifest);
-		return pa_error_set(err, PA_ERROR_CHANGED, "listing %s: '%s' in %s is no longer a file", data_set->name,
-		                    data_set->root, data_set->store->location);
+		return pa_error_set(err, PA_ERROR_CHANGED, "listing %s: '%s' in %s is no longer a file",
+				    data_set->name, data_set->root, data_set->store->location);
 	}
 	*ret = manifest;
 	return 0;
@@ -187,7 +189,8 @@ static struct pa_inode *parent_of(const struct pa_data_set *data_set, const char
 enum difference { SAME, OTHER_CONTENT, OTHER_KIND };
 
 /* Locked. Adds what is new; `ret_inode` is the node that differs. */
-static enum difference apply_entry(struct pa_data_set *data_set, const struct pa_store_entry *entry, uint64_t *ret_inode)
+static enum difference apply_entry(struct pa_data_set *data_set, const struct pa_store_entry *entry,
+				   uint64_t *ret_inode)
 {
 	struct pa_inode *node = pa_inode_by_path(data_set, entry->path);
 	const char *name = NULL;
@@ -219,7 +222,8 @@ static void apply_manifest(struct pa_data_set *data_set, const struct pa_manifes
 		enum difference difference = SAME;
 		uint64_t inode = 0;
 		pthread_mutex_lock(&cache->mutex);
-		for (size_t end = i + APPLY_PIECE; i < end && i < manifest->entry_count && difference == SAME; i++)
+		for (size_t end = i + APPLY_PIECE; i < end && i < manifest->entry_count && difference == SAME;
+		     i++)
 			difference = apply_entry(data_set, &manifest->entries[i], &inode);
 		pthread_mutex_unlock(&cache->mutex);
 		if (difference == OTHER_CONTENT)
@@ -240,7 +244,8 @@ static void sweep(struct pa_data_set *data_set)
 	for (bool end = false; !end;) {
 		uint64_t gone = 0;
 		pthread_mutex_lock(&cache->mutex);
-		for (uint64_t stop = inode + APPLY_PIECE; inode < stop && inode < data_set->next_inode && gone == 0; inode++) {
+		for (uint64_t stop = inode + APPLY_PIECE;
+		     inode < stop && inode < data_set->next_inode && gone == 0; inode++) {
 			const struct pa_inode *node = data_set->nodes[inode];
 			if (node != NULL && !node->removed && node->refresh_epoch != data_set->refresh_epoch)
 				gone = inode;
@@ -273,7 +278,8 @@ static void end_refresh(struct pa_data_set *data_set, struct pa_manifest *manife
 		data_set->touched = touched->next;
 		free(touched);
 	}
-	if (manifest != NULL && manifest->entry_count + (data_set->single_file ? 0 : 1) != data_set->node_count) {
+	if (manifest != NULL &&
+	    manifest->entry_count + (data_set->single_file ? 0 : 1) != data_set->node_count) {
 		pa_manifest_unref(manifest);
 		manifest = NULL;
 	}
@@ -309,8 +315,8 @@ int pa_data_set_refresh(struct pa_data_set *data_set, const struct pa_store_call
 		pthread_mutex_unlock(&data_set->cache->mutex);
 	}
 	if (r == 0 && moved)
-		r = pa_error_set(err, PA_ERROR_TRANSIENT, "listing %s: its folders are being renamed; try again",
-				 data_set->name);
+		r = pa_error_set(err, PA_ERROR_TRANSIENT,
+				 "listing %s: its folders are being renamed; try again", data_set->name);
 	if (r == 0) {
 		apply_manifest(data_set, manifest);
 		sweep(data_set);
@@ -333,7 +339,8 @@ struct pa_manifest *pa_data_set_manifest(struct pa_data_set *data_set)
 		struct pa_manifest_builder *builder = pa_manifest_builder_new();
 		for (uint64_t inode = PA_INODE_ROOT; inode < data_set->next_inode; inode++) {
 			const struct pa_inode *node = data_set->nodes[inode];
-			if (node == NULL || node->removed || (inode == PA_INODE_ROOT && !data_set->single_file) ||
+			if (node == NULL || node->removed ||
+			    (inode == PA_INODE_ROOT && !data_set->single_file) ||
 			    pa_inode_path(node, path, sizeof(path)) < 0)
 				continue;
 			struct pa_store_entry entry = {
@@ -445,7 +452,8 @@ static int open_root(struct pa_data_set *data_set, const struct pa_store_call *c
 	if (r < 0)
 		return pa_error_wrap(err, "opening %s", data_set->name);
 	if (entry.kind == PA_ENTRY_SYMLINK)
-		return pa_error_set(err, PA_ERROR_INPUT, "opening %s: '%s' in %s is a symbolic link; name what it points to",
+		return pa_error_set(err, PA_ERROR_INPUT,
+				    "opening %s: '%s' in %s is a symbolic link; name what it points to",
 				    data_set->name, data_set->root, data_set->store->location);
 	data_set->single_file = entry.kind == PA_ENTRY_FILE;
 	pa_inode_new(data_set, &entry);

@@ -98,7 +98,8 @@ static bool reserve(struct pa_fetch *fetch)
 	if (content->node != NULL)
 		need = pa_need_of(content->node, fetch->first, pa_clock_ns());
 	uint32_t charged_bytes = pa_chunk_charge(chunk->bytes);
-	if (!pa_cache_reserve(content->cache, charged_bytes, need != NULL ? need->deadline_ns : PA_NEED_NEVER))
+	if (!pa_cache_reserve(content->cache, charged_bytes,
+			      need != NULL ? need->deadline_ns : PA_NEED_NEVER))
 		return false;
 	chunk->charged_bytes = charged_bytes;
 	return true;
@@ -112,16 +113,19 @@ static bool was_overwritten(const struct pa_fetch *fetch)
 	return false;
 }
 
-static int prepare(struct pa_fetch *fetch, bool room, char *buffer, struct request *request, struct pa_error *err)
+static int prepare(struct pa_fetch *fetch, bool room, char *buffer, struct request *request,
+		   struct pa_error *err)
 {
 	struct pa_content *content = fetch->content;
 
 	if (content->node == NULL)
-		return pa_error_set(err, PA_ERROR_CHANGED, "a file of %s was changed or removed since it was opened",
+		return pa_error_set(err, PA_ERROR_CHANGED,
+				    "a file of %s was changed or removed since it was opened",
 				    content->data_set->name);
 	request->data_set = content->data_set;
 	request->inode = content->node->inode;
-	int length = pa_inode_store_path(content->data_set, content->node, NULL, request->path, sizeof(request->path));
+	int length =
+	    pa_inode_store_path(content->data_set, content->node, NULL, request->path, sizeof(request->path));
 	if (length < 0)
 		return pa_error_set_errno(err, -length, "a path of %s", content->data_set->name);
 	request->versioned = content->writers == 0;
@@ -146,12 +150,13 @@ static int send(const struct pa_fetch *fetch, const struct request *request, con
 {
 	struct pa_store *store = fetch->content->data_set->store;
 	size_t got_bytes = 0;
-	int r = pa_store_read(store, request->path, request->versioned ? &request->version : NULL, request->offset,
-			      request->data, request->bytes, &got_bytes, call, err);
+	int r = pa_store_read(store, request->path, request->versioned ? &request->version : NULL,
+			      request->offset, request->data, request->bytes, &got_bytes, call, err);
 
 	if (r == 0 && got_bytes < request->bytes)
-		return pa_error_set(err, PA_ERROR_CHANGED, "'%s' in %s ends at %llu now, before its listed size",
-				    request->path, store->location, (unsigned long long)(request->offset + got_bytes));
+		return pa_error_set(err, PA_ERROR_CHANGED,
+				    "'%s' in %s ends at %llu now, before its listed size", request->path,
+				    store->location, (unsigned long long)(request->offset + got_bytes));
 	return r;
 }
 
@@ -179,7 +184,8 @@ static bool was_crossed(const struct pa_fetch *fetch, const struct request *requ
 
 	if (content->node == NULL)
 		return false;
-	if (request->versioned && (content->writers > 0 || !pa_hash_equal(content->version, request->version)))
+	if (request->versioned &&
+	    (content->writers > 0 || !pa_hash_equal(content->version, request->version)))
 		return true;
 	return pa_inode_store_path(content->data_set, content->node, NULL, path, sizeof(path)) > 0 &&
 	       strcmp(path, request->path) != 0;
@@ -196,8 +202,9 @@ static int fetch_read(struct pa_loader *loader, struct pa_fetch *fetch, bool roo
 		if (r < 0)
 			return r;
 		struct pa_store_call call = {
-		    .deadline_ns = fetch->class == PA_LOAD_AHEAD || fetch->deadline_ns == 0 ? PA_DEADLINE_NEVER
-											      : fetch->deadline_ns,
+		    .deadline_ns = fetch->class == PA_LOAD_AHEAD || fetch->deadline_ns == 0
+				       ? PA_DEADLINE_NEVER
+				       : fetch->deadline_ns,
 		    .cancel = &fetch->cancel,
 		};
 		pthread_mutex_unlock(&cache->mutex);
@@ -230,7 +237,8 @@ static bool store_bytes(struct pa_fetch *fetch, const struct request *request)
 	PA_AUTO_CLOSE int fd = pa_content_open(content, &err);
 	int r = fd < 0 ? fd : pa_region_write(fd, request->data, request->bytes, request->offset, &err);
 	for (size_t done = 0, i = 0; done < request->bytes; done += PA_CHUNK_BYTES, i++) {
-		size_t bytes = request->bytes - done < PA_CHUNK_BYTES ? request->bytes - done : PA_CHUNK_BYTES;
+		size_t bytes =
+		    request->bytes - done < PA_CHUNK_BYTES ? request->bytes - done : PA_CHUNK_BYTES;
 		hashes[i] = pa_hash_content(request->data + done, bytes);
 	}
 	if (r < 0)
@@ -261,7 +269,8 @@ static void keep_for_waiters(struct pa_fetch *fetch, const struct request *reque
 }
 
 /* Lets go of the mutex.  The bytes are in the buffer. */
-static void fetch_take(struct pa_loader *loader, struct pa_fetch *fetch, bool room, const struct request *request)
+static void fetch_take(struct pa_loader *loader, struct pa_fetch *fetch, bool room,
+		       const struct request *request)
 {
 	struct pa_content *content = fetch->content;
 	struct pa_cache *cache = content->cache;
@@ -303,13 +312,14 @@ static void look_again(struct pa_loader *loader, struct pa_fetch *fetch, const s
 	struct pa_store_entry entry;
 
 	pthread_mutex_unlock(&cache->mutex);
-	if (pa_store_stat(loader->store, request->path, &entry, &call, &err) == 0 && entry.kind == PA_ENTRY_FILE)
+	if (pa_store_stat(loader->store, request->path, &entry, &call, &err) == 0 &&
+	    entry.kind == PA_ENTRY_FILE)
 		pa_data_set_replace(request->data_set, request->inode, &entry);
 	pthread_mutex_lock(&cache->mutex);
 }
 
-static void fetch_fail(struct pa_loader *loader, struct pa_fetch *fetch, const struct request *request, int result,
-		       struct pa_error *err)
+static void fetch_fail(struct pa_loader *loader, struct pa_fetch *fetch, const struct request *request,
+		       int result, struct pa_error *err)
 {
 	struct pa_cache *cache = loader->cache;
 	struct pa_inode *node = fetch->content->node;

@@ -68,7 +68,8 @@ static int check_open(const struct pa_data_set *data_set, const struct pa_inode 
 	if (node == NULL || node->removed)
 		return pa_error_set_errno(err, ENOENT, "a file of %s", data_set->name);
 	if (node->kind == PA_ENTRY_DIRECTORY)
-		return pa_error_set_errno(err, EISDIR, "'%s' of %s", node->name != NULL ? node->name : "", data_set->name);
+		return pa_error_set_errno(err, EISDIR, "'%s' of %s", node->name != NULL ? node->name : "",
+					  data_set->name);
 	if (node->kind == PA_ENTRY_SYMLINK)
 		return pa_error_set_errno(err, ELOOP, "'%s' of %s", node->name, data_set->name);
 	if ((flags & (PA_FILE_WRITE | PA_FILE_TRUNCATE)) != 0 && data_set->read_only)
@@ -81,8 +82,8 @@ static int check_open(const struct pa_data_set *data_set, const struct pa_inode 
 }
 
 /* Without truncation, what is in memory must be of the version that the writer goes on from. */
-static int check_version(struct pa_file *file, const char *path, bool *ret_same, const struct pa_store_call *call,
-			 struct pa_error *err)
+static int check_version(struct pa_file *file, const char *path, bool *ret_same,
+			 const struct pa_store_call *call, struct pa_error *err)
 {
 	struct pa_store_entry entry;
 	int r = pa_store_stat(file->data_set->store, path, &entry, call, err);
@@ -102,8 +103,8 @@ static int check_version(struct pa_file *file, const char *path, bool *ret_same,
 	return 0;
 }
 
-static int close_store_file(struct pa_file *file, struct pa_store_entry *ret, const struct pa_store_call *call,
-			    struct pa_error *err)
+static int close_store_file(struct pa_file *file, struct pa_store_entry *ret,
+			    const struct pa_store_call *call, struct pa_error *err)
 {
 	struct pa_store_file *store_file = file->store_file;
 
@@ -120,8 +121,9 @@ static int open_store_file(struct pa_file *file, bool alone, bool *ret_same, con
 	bool truncate = (file->flags & PA_FILE_TRUNCATE) != 0;
 
 	pthread_mutex_lock(&cache->mutex);
-	int length = file->node->removed ? -ENOENT
-					 : pa_inode_store_path(file->data_set, file->node, NULL, path, sizeof(path));
+	int length = file->node->removed
+			 ? -ENOENT
+			 : pa_inode_store_path(file->data_set, file->node, NULL, path, sizeof(path));
 	pthread_mutex_unlock(&cache->mutex);
 	if (length < 0)
 		return pa_error_set_errno(err, -length, "opening a file of %s", file->data_set->name);
@@ -142,7 +144,8 @@ static int open_store_file(struct pa_file *file, bool alone, bool *ret_same, con
 }
 
 /* Opens the store's file; `ret_same` is false when the content turned out to be another version. */
-static int begin_writing(struct pa_file *file, bool *ret_same, const struct pa_store_call *call, struct pa_error *err)
+static int begin_writing(struct pa_file *file, bool *ret_same, const struct pa_store_call *call,
+			 struct pa_error *err)
 {
 	struct pa_content *content = file->content;
 	struct pa_cache *cache = content->cache;
@@ -194,7 +197,8 @@ int pa_file_open(struct pa_data_set *data_set, uint64_t inode, unsigned flags, s
 		if (r < 0)
 			return r;
 	}
-	return pa_error_set(err, PA_ERROR_TRANSIENT, "a file of %s keeps changing at its source", data_set->name);
+	return pa_error_set(err, PA_ERROR_TRANSIENT, "a file of %s keeps changing at its source",
+			    data_set->name);
 }
 
 /* Gives the chunks that were written their checksums. */
@@ -279,7 +283,7 @@ int pa_file_hold_whole(struct pa_file *file)
 	struct pa_error err = PA_ERROR_INIT;
 
 	pthread_mutex_lock(&cache->mutex);
-	bool held = pa_content_is_whole(content) && content->node != NULL && !content->writing;
+	bool held = pa_content_is_whole(content) && content->node != NULL && !content->growing;
 	if (held) {
 		content->whole_holds++;
 		file->whole_holds++;
@@ -291,8 +295,8 @@ int pa_file_hold_whole(struct pa_file *file)
 	if (fd < 0) {
 		int none = -1;
 		fd = pa_content_open(content, &err);
-		if (fd >= 0 && !__atomic_compare_exchange_n(&file->region_fd, &none, fd, false, __ATOMIC_ACQ_REL,
-							    __ATOMIC_ACQUIRE)) {
+		if (fd >= 0 && !__atomic_compare_exchange_n(&file->region_fd, &none, fd, false,
+							    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
 			close(fd);
 			fd = none;
 		}
@@ -321,8 +325,9 @@ void pa_file_release_whole(struct pa_file *file)
 /* ---- creating ---- */
 
 /* Within the folder's name lock: the file is not in the tree. */
-static int create_new(struct pa_data_set *data_set, uint64_t parent, const char *name, unsigned flags, uint32_t mode,
-		      struct pa_file **ret, const struct pa_store_call *call, struct pa_error *err)
+static int create_new(struct pa_data_set *data_set, uint64_t parent, const char *name, unsigned flags,
+		      uint32_t mode, struct pa_file **ret, const struct pa_store_call *call,
+		      struct pa_error *err)
 {
 	struct pa_cache *cache = data_set->cache;
 	unsigned store_flags = PA_STORE_OPEN_CREATE;
@@ -360,12 +365,13 @@ static int create_new(struct pa_data_set *data_set, uint64_t parent, const char 
 	if (store_file == NULL)
 		return 0;
 	pa_store_close_write(data_set->store, store_file, NULL, call, err);
-	return pa_error_set_errno(err, ENOENT, "creating '%s' of %s: its folder is gone", name, data_set->name);
+	return pa_error_set_errno(err, ENOENT, "creating '%s' of %s: its folder is gone", name,
+				  data_set->name);
 }
 
-int pa_file_create(struct pa_data_set *data_set, uint64_t parent, const char *name, unsigned flags, uint32_t mode,
-		   struct pa_file **ret, struct pa_attributes *ret_attributes, const struct pa_store_call *call,
-		   struct pa_error *err)
+int pa_file_create(struct pa_data_set *data_set, uint64_t parent, const char *name, unsigned flags,
+		   uint32_t mode, struct pa_file **ret, struct pa_attributes *ret_attributes,
+		   const struct pa_store_call *call, struct pa_error *err)
 {
 	struct pa_attributes attributes;
 	struct pa_file *file = NULL;

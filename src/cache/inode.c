@@ -47,8 +47,10 @@ struct pa_inode *pa_inode_new(struct pa_data_set *data_set, const struct pa_stor
 	struct pa_inode *node = must(calloc(1, sizeof(*node)));
 
 	if (data_set->next_inode >= data_set->node_capacity) {
-		data_set->node_capacity = data_set->node_capacity != 0 ? data_set->node_capacity * 2 : FIRST_BUCKETS;
-		data_set->nodes = must(reallocarray(data_set->nodes, data_set->node_capacity, sizeof(struct pa_inode *)));
+		data_set->node_capacity =
+		    data_set->node_capacity != 0 ? data_set->node_capacity * 2 : FIRST_BUCKETS;
+		data_set->nodes =
+		    must(reallocarray(data_set->nodes, data_set->node_capacity, sizeof(struct pa_inode *)));
 	}
 	node->inode = data_set->next_inode++;
 	data_set->nodes[node->inode] = node;
@@ -81,13 +83,15 @@ static void add_to_folders(struct pa_inode *folder, int64_t total_bytes, int64_t
 	}
 }
 
-void pa_inode_attach(struct pa_data_set *data_set, struct pa_inode *parent, const char *name, struct pa_inode *node)
+void pa_inode_attach(struct pa_data_set *data_set, struct pa_inode *parent, const char *name,
+		     struct pa_inode *node)
 {
 	if (data_set->node_count > data_set->bucket_count)
 		grow_buckets(data_set);
 	if (parent->child_count == parent->child_capacity) {
 		parent->child_capacity = parent->child_capacity != 0 ? parent->child_capacity * 2 : 8;
-		parent->children = must(reallocarray(parent->children, parent->child_capacity, sizeof(struct pa_child)));
+		parent->children =
+		    must(reallocarray(parent->children, parent->child_capacity, sizeof(struct pa_child)));
 	}
 	free(node->name);
 	node->name = must(strdup(name));
@@ -133,7 +137,8 @@ void pa_inode_unlink(struct pa_data_set *data_set, struct pa_inode *node)
 
 	if (parent == NULL)
 		return;
-	struct pa_inode **place = &data_set->buckets[bucket_of(data_set, parent, node->name, strlen(node->name))];
+	struct pa_inode **place =
+	    &data_set->buckets[bucket_of(data_set, parent, node->name, strlen(node->name))];
 	while (*place != node)
 		place = &(*place)->hash_next;
 	*place = node->hash_next;
@@ -169,14 +174,14 @@ struct pa_inode *pa_inode_by_inode(const struct pa_data_set *data_set, uint64_t 
 	return inode >= PA_INODE_ROOT && inode < data_set->next_inode ? data_set->nodes[inode] : NULL;
 }
 
-struct pa_inode *pa_inode_child(const struct pa_data_set *data_set, const struct pa_inode *parent, const char *name,
-			      size_t length)
+struct pa_inode *pa_inode_child(const struct pa_data_set *data_set, const struct pa_inode *parent,
+				const char *name, size_t length)
 {
 	if (data_set->bucket_count == 0)
 		return NULL;
 	struct pa_inode *node = data_set->buckets[bucket_of(data_set, parent, name, length)];
-	while (node != NULL &&
-	       (node->parent != parent || strncmp(node->name, name, length) != 0 || node->name[length] != '\0'))
+	while (node != NULL && (node->parent != parent || strncmp(node->name, name, length) != 0 ||
+				node->name[length] != '\0'))
 		node = node->hash_next;
 	return node;
 }
@@ -243,8 +248,8 @@ static int append(char *out, size_t room, size_t length, const char *text)
 	return (int)(length + slash + text_length);
 }
 
-int pa_inode_store_path(const struct pa_data_set *data_set, const struct pa_inode *node, const char *name, char *out,
-		       size_t room)
+int pa_inode_store_path(const struct pa_data_set *data_set, const struct pa_inode *node, const char *name,
+			char *out, size_t room)
 {
 	char path[PA_PATH_ROOM];
 	int length = append(out, room, 0, data_set->root);
@@ -279,7 +284,9 @@ void pa_inode_attributes(const struct pa_inode *node, struct pa_attributes *ret)
 	    .mode = node->mode,
 	    .uid = node->uid,
 	    .gid = node->gid,
-	    .link_count = node->removed ? 0 : node->kind == PA_ENTRY_DIRECTORY ? 2 : 1,
+	    .link_count = node->removed                      ? 0
+			  : node->kind == PA_ENTRY_DIRECTORY ? 2
+							     : 1,
 	    .size_bytes = node->kind == PA_ENTRY_FILE      ? node->total_bytes
 			  : node->kind == PA_ENTRY_SYMLINK ? strlen(node->link_target)
 							   : 0,

@@ -12,7 +12,7 @@ struct pa_list {
 	struct pa_list *next;
 };
 
-#define PA_LIST_ENTRY(link, type, member) ((type *)((char *)(link) - offsetof(type, member)))
+#define PA_LIST_ENTRY(link, type, member) ((type *)((char *)(link)-offsetof(type, member)))
 
 static inline void pa_list_init(struct pa_list *list)
 {

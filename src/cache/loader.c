@@ -88,8 +88,7 @@ static void pace(struct pa_loader *loader, const struct pa_fetch *fetch, int64_t
 		bytes = size_bytes;
 	if (loader->pace_free_ns < now_ns)
 		loader->pace_free_ns = now_ns;
-	loader->pace_free_ns +=
-	    (int64_t)((double)bytes * PA_NS_PER_SECOND / (double)fetch->bytes_per_second);
+	loader->pace_free_ns += (int64_t)((double)bytes * PA_NS_PER_SECOND / (double)fetch->bytes_per_second);
 }
 
 static struct pa_fetch *take_queued(struct pa_loader *loader, struct pa_list *queue)
@@ -130,7 +129,8 @@ static struct pa_fetch *next_fetch(struct pa_loader *loader, int64_t *ret_wake_n
 	else if (more)
 		*ret_wake_ns = 0;
 	else
-		*ret_wake_ns = loader->blocked_until_ns > now_ns ? loader->blocked_until_ns : loader->rewalk_at_ns;
+		*ret_wake_ns =
+		    loader->blocked_until_ns > now_ns ? loader->blocked_until_ns : loader->rewalk_at_ns;
 	return fetch;
 }
 
@@ -212,7 +212,8 @@ struct pa_loader *pa_loader_get(struct pa_cache *cache, struct pa_store *store, 
 	loader->users++;
 	int os_errno = 0;
 	while (loader->thread_count < pa_link_connections(store->link) && os_errno == 0) {
-		os_errno = pthread_create(&loader->threads[loader->thread_count], NULL, loader_thread, loader);
+		os_errno =
+		    pthread_create(&loader->threads[loader->thread_count], NULL, loader_thread, loader);
 		if (os_errno == 0)
 			loader->thread_count++;
 	}
@@ -276,8 +277,8 @@ static void join(struct pa_fetch *fetch, uint64_t want_first, uint64_t want_end,
 	}
 }
 
-struct pa_fetch *pa_loader_demand(struct pa_content *content, uint32_t index, uint64_t want_first, uint64_t want_end,
-				  int64_t deadline_ns)
+struct pa_fetch *pa_loader_demand(struct pa_content *content, uint32_t index, uint64_t want_first,
+				  uint64_t want_end, int64_t deadline_ns)
 {
 	struct pa_chunk *chunk = pa_content_chunk(content, index);
 	struct pa_fetch *fetch;
@@ -294,7 +295,8 @@ struct pa_fetch *pa_loader_demand(struct pa_content *content, uint32_t index, ui
 
 void pa_loader_read_ahead(struct pa_content *content, uint32_t index)
 {
-	if (!content->data_set->closing && content->node != NULL && index < pa_content_chunk_count(content) && pa_content_chunk(content, index) == NULL)
+	if (!content->data_set->closing && content->node != NULL && index < pa_content_chunk_count(content) &&
+	    pa_content_chunk(content, index) == NULL)
 		enqueue(content, index, PA_LOAD_READAHEAD);
 }
 

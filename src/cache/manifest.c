@@ -42,7 +42,8 @@ int pa_manifest_builder_add(struct pa_manifest_builder *builder, const struct pa
 		return -(int)PA_ERROR_PERMANENT;
 	if (builder->count == builder->capacity) {
 		builder->capacity = builder->capacity != 0 ? builder->capacity * 2 : 64;
-		builder->entries = reallocarray(builder->entries, builder->capacity, sizeof(*builder->entries));
+		builder->entries =
+		    reallocarray(builder->entries, builder->capacity, sizeof(*builder->entries));
 		if (builder->entries == NULL)
 			abort();
 	}
@@ -160,7 +161,9 @@ const struct pa_store_entry *pa_manifest_find(const struct pa_manifest *manifest
 {
 	size_t i = first_from(manifest, path);
 
-	return i < manifest->entry_count && strcmp(manifest->entries[i].path, path) == 0 ? &manifest->entries[i] : NULL;
+	return i < manifest->entry_count && strcmp(manifest->entries[i].path, path) == 0
+		   ? &manifest->entries[i]
+		   : NULL;
 }
 
 uint64_t pa_manifest_bytes_below(const struct pa_manifest *manifest, const char *path)

@@ -13,7 +13,8 @@ bool pa_pin_covers(const struct pa_inode *node, uint32_t chunk)
 		const struct pa_list *pins = &top->marks->pins;
 		for (const struct pa_list *link = pins->next; link != pins; link = link->next) {
 			const struct pa_pin *pin = PA_LIST_ENTRY(link, struct pa_pin, link);
-			if (top != node || (first_byte < pin->end_byte && first_byte + PA_CHUNK_BYTES > pin->first_byte))
+			if (top != node ||
+			    (first_byte < pin->end_byte && first_byte + PA_CHUNK_BYTES > pin->first_byte))
 				return true;
 		}
 	}
@@ -36,8 +37,8 @@ int pa_data_set_pin(struct pa_data_set *data_set, const struct pa_extent *extent
 	struct pa_inode *node = pa_inode_by_path(data_set, extent->path);
 	if (node == NULL) {
 		pthread_mutex_unlock(&cache->mutex);
-		return pa_error_set(err, PA_ERROR_NOT_FOUND, "pinning '%s' of %s: no such file or folder", extent->path,
-				    data_set->name);
+		return pa_error_set(err, PA_ERROR_NOT_FOUND, "pinning '%s' of %s: no such file or folder",
+				    extent->path, data_set->name);
 	}
 	struct pa_pin *pin = calloc(1, sizeof(*pin));
 	if (pin == NULL)

@@ -155,7 +155,8 @@ static int copy_run(struct reading *reading, struct pa_error *err)
 		/* One chunk at a time, so that each of them may be the sample. */
 		uint64_t first_end = chunk_end(reading, chunk_at(reading->at));
 		unmark_run(reading, end);
-		if (!is_present(pa_content_chunk(reading->content, chunk_at(reading->at))) || !sample(reading, fd) ||
+		if (!is_present(pa_content_chunk(reading->content, chunk_at(reading->at))) ||
+		    !sample(reading, fd) ||
 		    !is_present(pa_content_chunk(reading->content, chunk_at(reading->at))))
 			return 0;
 		pa_content_chunk(reading->content, chunk_at(reading->at))->readers++;
@@ -198,7 +199,8 @@ static struct pa_fetch *demand_all(struct reading *reading, bool *ret_fresh)
 	int64_t deadline_ns = reading->call != NULL ? reading->call->deadline_ns : PA_DEADLINE_NEVER;
 	struct pa_fetch *first = NULL;
 
-	for (uint64_t at = reading->at; at < reading->end; at = ((uint64_t)chunk_at(at) + 1) * PA_CHUNK_BYTES) {
+	for (uint64_t at = reading->at; at < reading->end;
+	     at = ((uint64_t)chunk_at(at) + 1) * PA_CHUNK_BYTES) {
 		uint32_t index = chunk_at(at);
 		uint64_t want_first = at;
 		uint64_t want_end = chunk_end(reading, index);
@@ -211,7 +213,8 @@ static struct pa_fetch *demand_all(struct reading *reading, bool *ret_fresh)
 			want_first = (uint64_t)index * PA_CHUNK_BYTES;
 			want_end = want_first + pa_content_chunk_bytes(reading->content, index);
 		}
-		struct pa_fetch *fetch = pa_loader_demand(reading->content, index, want_first, want_end, deadline_ns);
+		struct pa_fetch *fetch =
+		    pa_loader_demand(reading->content, index, want_first, want_end, deadline_ns);
 		if (at == reading->at) {
 			first = fetch;
 			*ret_fresh = fresh;
@@ -239,8 +242,11 @@ static int wait_for_chunk(struct reading *reading, struct pa_error *err)
 	if (cache->stopping || content->data_set->closing)
 		return pa_error_set(err, PA_ERROR_CANCELLED, "the cache is being ended");
 	if (content->node == NULL && chunk == NULL)
-		return pa_error_set(err, PA_ERROR_CHANGED, "a file of %s was changed or removed since it was opened",
+		return pa_error_set(err, PA_ERROR_CHANGED,
+				    "a file of %s was changed or removed since it was opened",
 				    content->data_set->name);
+	uint64_t changes = content->changes;
+	bool quiet = !content->writing;
 	struct pa_fetch *fetch = demand_all(reading, &fresh);
 	while (!fetch->done && r == 0)
 		r = pa_cache_wait(cache, &fetch->finished, reading->call, err);
@@ -254,9 +260,10 @@ static int wait_for_chunk(struct reading *reading, struct pa_error *err)
 	} else if (fetch->done && fresh) {
 		copy_bypassed(reading, fetch);
 	}
-	if (fetch->done && fetch->data != NULL && reading->sequential && fresh) {
+	if (fetch->done && fetch->data != NULL && reading->sequential && fresh && quiet) {
 		pa_file_drop_bypass(reading->file);
 		reading->file->bypass = fetch;
+		reading->file->bypass_changes = changes;
 	} else {
 		pa_fetch_unref(fetch);
 	}
@@ -296,7 +303,7 @@ static int read_all(struct reading *reading, struct pa_error *err)
 			r = copy_run(reading, err);
 			continue;
 		}
-		if (file->bypass != NULL) {
+		if (file->bypass != NULL && file->bypass_changes == file->content->changes) {
 			uint64_t before = reading->at;
 			copy_bypassed(reading, file->bypass);
 			if (reading->at > before)
@@ -317,7 +324,8 @@ int pa_file_read(struct pa_file *file, uint64_t offset, void *data, size_t bytes
 	struct pa_cache *cache = content->cache;
 
 	if ((file->flags & PA_FILE_READ) == 0)
-		return pa_error_set_errno(err, EBADF, "a file of %s was not opened for reading", file->data_set->name);
+		return pa_error_set_errno(err, EBADF, "a file of %s was not opened for reading",
+					  file->data_set->name);
 	pthread_mutex_lock(&cache->mutex);
 	struct reading reading = {
 	    .file = file,
@@ -327,7 +335,7 @@ int pa_file_read(struct pa_file *file, uint64_t offset, void *data, size_t bytes
 	    .sequential = reads_on(file, offset),
 	    .call = call,
 	};
-	reading.end = offset >= content->size_bytes                ? offset
+	reading.end = offset >= content->size_bytes          ? offset
 		      : bytes < content->size_bytes - offset ? offset + bytes
 							     : content->size_bytes;
 	uint64_t missing_bytes = count_missing(&reading);

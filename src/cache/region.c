@@ -37,10 +37,11 @@ static int check_empty(int directory_fd, const char *directory, struct pa_error 
 	}
 	for (struct dirent *name = readdir(stream); name != NULL && r == 0; name = readdir(stream))
 		if (strcmp(name->d_name, ".") != 0 && strcmp(name->d_name, "..") != 0)
-			r = pa_error_set(err, PA_ERROR_INPUT,
-					 "cache folder '%s' is not empty (it has '%s'); give an empty one, its "
-					 "content is removed at the end",
-					 directory, name->d_name);
+			r = pa_error_set(
+			    err, PA_ERROR_INPUT,
+			    "cache folder '%s' is not empty (it has '%s'); give an empty one, its "
+			    "content is removed at the end",
+			    directory, name->d_name);
 	closedir(stream);
 	return r;
 }
@@ -112,7 +113,8 @@ void pa_region_remove_file(const struct pa_region *region, uint64_t id)
 int pa_region_write(int fd, const void *data, size_t bytes, uint64_t offset, struct pa_error *err)
 {
 	for (size_t done_bytes = 0; done_bytes < bytes;) {
-		ssize_t put = pwrite(fd, (const char *)data + done_bytes, bytes - done_bytes, (off_t)(offset + done_bytes));
+		ssize_t put = pwrite(fd, (const char *)data + done_bytes, bytes - done_bytes,
+				     (off_t)(offset + done_bytes));
 		if (put < 0 && errno == EINTR)
 			continue;
 		if (put < 0)
@@ -125,13 +127,15 @@ int pa_region_write(int fd, const void *data, size_t bytes, uint64_t offset, str
 int pa_region_read(int fd, void *data, size_t bytes, uint64_t offset, struct pa_error *err)
 {
 	for (size_t done_bytes = 0; done_bytes < bytes;) {
-		ssize_t got = pread(fd, (char *)data + done_bytes, bytes - done_bytes, (off_t)(offset + done_bytes));
+		ssize_t got =
+		    pread(fd, (char *)data + done_bytes, bytes - done_bytes, (off_t)(offset + done_bytes));
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
 			return pa_error_set_errno(err, errno, "reading from the cache folder");
 		if (got == 0)
-			return pa_error_set(err, PA_ERROR_BUG, "a cache file ends at %" PRIu64 ", before its content does",
+			return pa_error_set(err, PA_ERROR_BUG,
+					    "a cache file ends at %" PRIu64 ", before its content does",
 					    offset + done_bytes);
 		done_bytes += (size_t)got;
 	}
@@ -161,7 +165,8 @@ int pa_region_truncate(const struct pa_region *region, uint64_t id, uint64_t siz
 
 /* ---- the mirror ---- */
 
-int pa_mirror_open(struct pa_mirror *mirror, const struct pa_region *region, uint64_t number, struct pa_error *err)
+int pa_mirror_open(struct pa_mirror *mirror, const struct pa_region *region, uint64_t number,
+		   struct pa_error *err)
 {
 	char path[FILE_NAME_ROOM + 8];
 
@@ -260,7 +265,8 @@ static int show_once(const struct pa_mirror *mirror, const struct pa_store_entry
 	return linkat(mirror->region->data_fd, name, mirror->fd, entry->path, 0) < 0 ? -errno : 0;
 }
 
-int pa_mirror_show(struct pa_mirror *mirror, const struct pa_store_entry *entry, uint64_t id, struct pa_error *err)
+int pa_mirror_show(struct pa_mirror *mirror, const struct pa_store_entry *entry, uint64_t id,
+		   struct pa_error *err)
 {
 	int r = show_once(mirror, entry, id);
 
@@ -279,7 +285,8 @@ void pa_mirror_hide(struct pa_mirror *mirror, const char *path, bool directory)
 	unlinkat(mirror->fd, path, directory ? AT_REMOVEDIR : 0);
 }
 
-int pa_mirror_finish_folder(struct pa_mirror *mirror, const struct pa_store_entry *entry, struct pa_error *err)
+int pa_mirror_finish_folder(struct pa_mirror *mirror, const struct pa_store_entry *entry,
+			    struct pa_error *err)
 {
 	const char *path = *entry->path != '\0' ? entry->path : ".";
 
@@ -289,13 +296,15 @@ int pa_mirror_finish_folder(struct pa_mirror *mirror, const struct pa_store_entr
 	return 0;
 }
 
-int pa_mirror_path(const struct pa_mirror *mirror, const char *path, char *out, size_t room, struct pa_error *err)
+int pa_mirror_path(const struct pa_mirror *mirror, const char *path, char *out, size_t room,
+		   struct pa_error *err)
 {
 	int length = snprintf(out, room, "%s/%" PRIu64 "/tree%s%s", mirror->region->directory, mirror->number,
 			      *path != '\0' ? "/" : "", path);
 
 	if (length < 0 || (size_t)length >= room)
-		return pa_error_set(err, PA_ERROR_PERMANENT, "the path of '%s' in the cache folder is longer than %zu bytes",
-				    path, room - 1);
+		return pa_error_set(err, PA_ERROR_PERMANENT,
+				    "the path of '%s' in the cache folder is longer than %zu bytes", path,
+				    room - 1);
 	return 0;
 }

@@ -16,7 +16,8 @@ static struct pa_inode *live_node(const struct pa_data_set *data_set, uint64_t i
 	struct pa_inode *node = pa_inode_by_inode(data_set, inode);
 
 	if (node == NULL)
-		pa_error_set_errno(err, ENOENT, "inode %llu of %s", (unsigned long long)inode, data_set->name);
+		pa_error_set_errno(err, ENOENT, "inode %llu of %s", (unsigned long long)inode,
+				   data_set->name);
 	return node;
 }
 
@@ -27,7 +28,8 @@ static int check_name(const char *name, struct pa_error *err)
 	if (length == 0 || strchr(name, '/') != NULL || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return pa_error_set_errno(err, EINVAL, "the name '%s'", name);
 	if (length > NAME_MAX_BYTES)
-		return pa_error_set_errno(err, ENAMETOOLONG, "a name of %zu bytes; at most %d", length, NAME_MAX_BYTES);
+		return pa_error_set_errno(err, ENAMETOOLONG, "a name of %zu bytes; at most %d", length,
+					  NAME_MAX_BYTES);
 	return 0;
 }
 
@@ -36,8 +38,8 @@ pthread_mutex_t *pa_tree_name_mutex(struct pa_data_set *data_set, uint64_t paren
 	return &data_set->name_mutexes[parent % PA_NAME_LOCKS];
 }
 
-int pa_tree_store_path(struct pa_data_set *data_set, uint64_t parent, const char *name, char out[PA_PATH_ROOM],
-		       struct pa_error *err)
+int pa_tree_store_path(struct pa_data_set *data_set, uint64_t parent, const char *name,
+		       char out[PA_PATH_ROOM], struct pa_error *err)
 {
 	int r = check_name(name, err);
 
@@ -62,7 +64,8 @@ int pa_tree_lookup(struct pa_data_set *data_set, uint64_t parent, const char *na
 
 	pthread_mutex_lock(&data_set->cache->mutex);
 	const struct pa_inode *folder = live_node(data_set, parent, err);
-	const struct pa_inode *node = folder != NULL ? pa_inode_child(data_set, folder, name, strlen(name)) : NULL;
+	const struct pa_inode *node =
+	    folder != NULL ? pa_inode_child(data_set, folder, name, strlen(name)) : NULL;
 	if (node != NULL)
 		pa_inode_attributes(node, ret);
 	else
@@ -71,7 +74,8 @@ int pa_tree_lookup(struct pa_data_set *data_set, uint64_t parent, const char *na
 	return r;
 }
 
-int pa_tree_attributes(struct pa_data_set *data_set, uint64_t inode, struct pa_attributes *ret, struct pa_error *err)
+int pa_tree_attributes(struct pa_data_set *data_set, uint64_t inode, struct pa_attributes *ret,
+		       struct pa_error *err)
 {
 	pthread_mutex_lock(&data_set->cache->mutex);
 	const struct pa_inode *node = live_node(data_set, inode, err);
@@ -90,7 +94,8 @@ void pa_tree_path(struct pa_data_set *data_set, uint64_t inode, char *out, size_
 	pthread_mutex_unlock(&data_set->cache->mutex);
 }
 
-int pa_tree_read_link(struct pa_data_set *data_set, uint64_t inode, char *out, size_t room, struct pa_error *err)
+int pa_tree_read_link(struct pa_data_set *data_set, uint64_t inode, char *out, size_t room,
+		      struct pa_error *err)
 {
 	int r = 0;
 
@@ -99,8 +104,8 @@ int pa_tree_read_link(struct pa_data_set *data_set, uint64_t inode, char *out, s
 	if (node == NULL)
 		r = -(int)err->class;
 	else if (node->kind != PA_ENTRY_SYMLINK)
-		r = pa_error_set_errno(err, EINVAL, "inode %llu of %s is no symbolic link", (unsigned long long)inode,
-				       data_set->name);
+		r = pa_error_set_errno(err, EINVAL, "inode %llu of %s is no symbolic link",
+				       (unsigned long long)inode, data_set->name);
 	else if (strlen(node->link_target) >= room)
 		r = pa_error_set_errno(err, ENAMETOOLONG, "the link '%s' of %s", node->name, data_set->name);
 	else
@@ -109,8 +114,8 @@ int pa_tree_read_link(struct pa_data_set *data_set, uint64_t inode, char *out, s
 	return r;
 }
 
-int pa_tree_list(struct pa_data_set *data_set, uint64_t inode, uint64_t cookie, pa_tree_entry_fn each, void *context,
-		 struct pa_error *err)
+int pa_tree_list(struct pa_data_set *data_set, uint64_t inode, uint64_t cookie, pa_tree_entry_fn each,
+		 void *context, struct pa_error *err)
 {
 	struct pa_attributes attributes;
 	bool more = true;
@@ -121,7 +126,8 @@ int pa_tree_list(struct pa_data_set *data_set, uint64_t inode, uint64_t cookie, 
 	if (folder == NULL)
 		r = -(int)err->class;
 	else if (folder->kind != PA_ENTRY_DIRECTORY)
-		r = pa_error_set_errno(err, ENOTDIR, "inode %llu of %s", (unsigned long long)inode, data_set->name);
+		r = pa_error_set_errno(err, ENOTDIR, "inode %llu of %s", (unsigned long long)inode,
+				       data_set->name);
 	while (r == 0 && more) {
 		const struct pa_inode *child = pa_inode_next_child(folder, cookie);
 		if (child == NULL)
@@ -284,8 +290,9 @@ static void end_attributes(struct pa_content *content, bool changed, const struc
 	pa_content_bury(cache);
 }
 
-int pa_tree_set_attributes(struct pa_data_set *data_set, uint64_t inode, const struct pa_store_attributes *attributes,
-			   struct pa_attributes *ret, const struct pa_store_call *call, struct pa_error *err)
+int pa_tree_set_attributes(struct pa_data_set *data_set, uint64_t inode,
+			   const struct pa_store_attributes *attributes, struct pa_attributes *ret,
+			   const struct pa_store_call *call, struct pa_error *err)
 {
 	struct pa_content *content = NULL;
 	struct pa_store_entry entry;
@@ -371,7 +378,8 @@ static void move_node(struct pa_data_set *data_set, uint64_t inode, uint64_t new
 
 /* Within the name locks. */
 static int rename_named(struct pa_data_set *data_set, uint64_t parent, const char *name, uint64_t new_parent,
-			const char *new_name, bool no_replace, const struct pa_store_call *call, struct pa_error *err)
+			const char *new_name, bool no_replace, const struct pa_store_call *call,
+			struct pa_error *err)
 {
 	struct pa_content *content = NULL;
 	struct pa_store_entry entry;
@@ -403,7 +411,8 @@ static int rename_named(struct pa_data_set *data_set, uint64_t parent, const cha
 }
 
 int pa_tree_rename(struct pa_data_set *data_set, uint64_t parent, const char *name, uint64_t new_parent,
-		   const char *new_name, bool no_replace, const struct pa_store_call *call, struct pa_error *err)
+		   const char *new_name, bool no_replace, const struct pa_store_call *call,
+		   struct pa_error *err)
 {
 	int r = check_writable(data_set, name, err);
 

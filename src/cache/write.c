@@ -46,7 +46,8 @@ static bool old_end(const struct change *change, uint32_t *ret_index)
 
 static int64_t need_deadline(const struct pa_content *content, uint32_t index)
 {
-	const struct pa_need *need = content->node != NULL ? pa_need_of(content->node, index, pa_clock_ns()) : NULL;
+	const struct pa_need *need =
+	    content->node != NULL ? pa_need_of(content->node, index, pa_clock_ns()) : NULL;
 
 	return need != NULL ? need->deadline_ns : PA_NEED_NEVER;
 }
@@ -61,7 +62,8 @@ static bool grow_chunk(struct change *change, uint32_t index)
 	if (chunk == NULL || chunk->state != PA_CHUNK_PRESENT || charge <= chunk->charged_bytes)
 		return true;
 	chunk->readers++;
-	bool room = pa_cache_reserve(content->cache, charge - chunk->charged_bytes, need_deadline(content, index));
+	bool room =
+	    pa_cache_reserve(content->cache, charge - chunk->charged_bytes, need_deadline(content, index));
 	chunk->readers--;
 	pthread_cond_broadcast(&content->cache->changed);
 	if (room)
@@ -76,7 +78,8 @@ static bool add_chunk(struct change *change, uint32_t index)
 	uint64_t start = (uint64_t)index * PA_CHUNK_BYTES;
 	uint32_t bytes = chunk_bytes_at(change->new_size_bytes, index);
 
-	if (change->offset > start || change->end < start + bytes || pa_content_settled(content, index) != NULL)
+	if (change->offset > start || change->end < start + bytes ||
+	    pa_content_settled(content, index) != NULL)
 		return true;
 	struct pa_fetch *fetch = pa_fetch_new(content, index, PA_LOAD_WRITE);
 	struct pa_chunk *chunk = pa_content_add_chunk(content, index, fetch);
@@ -108,8 +111,8 @@ static void undo(struct change *change, bool written)
 			pa_fetch_abandon(chunk->fetch);
 		else if (written && chunk != NULL && chunk->state == PA_CHUNK_LOADING)
 			chunk->overwritten = true;
-		else if (written && chunk != NULL && chunk->state == PA_CHUNK_PRESENT && chunk->readers == 0 &&
-			 content->whole_holds == 0)
+		else if (written && chunk != NULL && chunk->state == PA_CHUNK_PRESENT &&
+			 chunk->readers == 0 && content->whole_holds == 0)
 			pa_cache_evict(content->cache, chunk);
 	}
 }
@@ -125,8 +128,9 @@ static int make_room(struct change *change, struct pa_error *err)
 	if (room)
 		return 0;
 	undo(change, false);
-	return pa_error_set_errno(err, ENOSPC,
-				  "writing to a file that is handed out from memory: the cache has no room for its growth");
+	return pa_error_set_errno(
+	    err, ENOSPC,
+	    "writing to a file that is handed out from memory: the cache has no room for its growth");
 }
 
 /* The part of the write that falls into a chunk. */
@@ -162,8 +166,8 @@ static bool write_chunk(struct change *change, uint32_t index, int region_fd)
 	chunk->hash_known = false;
 	part_of(change, index, &from, &bytes);
 	pthread_mutex_unlock(&content->cache->mutex);
-	bool stored = region_fd >= 0 && pa_region_write(region_fd, change->data + (from - change->offset), bytes, from,
-							&err) == 0;
+	bool stored = region_fd >= 0 && pa_region_write(region_fd, change->data + (from - change->offset),
+							bytes, from, &err) == 0;
 	pthread_mutex_lock(&content->cache->mutex);
 	chunk->readers--;
 	pthread_cond_broadcast(&content->cache->changed);
@@ -244,11 +248,12 @@ static int write_in_turn(struct pa_file *file, struct change *change, const stru
 	if (r < 0)
 		return r;
 	pthread_mutex_unlock(&cache->mutex);
-	r = pa_store_write(file->data_set->store, file->store_file, change->data, (size_t)(change->end - change->offset),
-			   change->offset, call, err);
+	r = pa_store_write(file->data_set->store, file->store_file, change->data,
+			   (size_t)(change->end - change->offset), change->offset, call, err);
 	if (r == 0 && file->region_fd < 0) {
 		struct pa_error memory = PA_ERROR_INIT;
-		file->region_fd = pa_content_open(content, &memory); /* without it, memory just has no part in this */
+		file->region_fd =
+		    pa_content_open(content, &memory); /* without it, memory just has no part in this */
 	}
 	pthread_mutex_lock(&cache->mutex);
 	if (r < 0)
@@ -265,21 +270,26 @@ int pa_file_write(struct pa_file *file, uint64_t offset, const void *data, size_
 	struct pa_cache *cache = content->cache;
 
 	if ((file->flags & PA_FILE_WRITE) == 0)
-		return pa_error_set_errno(err, EBADF, "a file of %s was not opened for writing", file->data_set->name);
+		return pa_error_set_errno(err, EBADF, "a file of %s was not opened for writing",
+					  file->data_set->name);
 	if (bytes == 0)
 		return 0;
 	pthread_mutex_lock(&cache->mutex);
 	int r = pa_content_begin_change(content, call, err);
 	if (r == 0) {
+		content->growing = true;
 		if ((file->flags & PA_FILE_APPEND) != 0)
 			offset = content->size_bytes;
-		struct change change = {.content = content, .data = data, .offset = offset, .end = offset + bytes};
+		struct change change = {
+		    .content = content, .data = data, .offset = offset, .end = offset + bytes};
 		if (offset > PA_CACHE_MAX_FILE_BYTES || bytes > PA_CACHE_MAX_FILE_BYTES - offset) {
 			r = pa_error_set_errno(err, EFBIG, "a file of %s", file->data_set->name);
 		} else {
-			change.new_size_bytes = change.end > content->size_bytes ? change.end : content->size_bytes;
+			change.new_size_bytes =
+			    change.end > content->size_bytes ? change.end : content->size_bytes;
 			r = write_in_turn(file, &change, call, err);
 		}
+		content->growing = false;
 		pa_content_end_change(content);
 	}
 	pthread_mutex_unlock(&cache->mutex);

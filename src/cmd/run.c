@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -50,6 +51,8 @@ struct run_command {
 	struct pa_catalog *catalog;
 	struct pa_history history;
 	int64_t pipeline_id;
+	const char *run_name;
+	char uid[37];
 	double previous_start_error;
 	int signal_fd;
 };
@@ -152,6 +155,25 @@ static int open_signals(struct pa_error *err)
 	return fd >= 0 ? fd : pa_error_set_errno(err, errno, "signals cannot be taken");
 }
 
+/* As Kubernetes would name the Workflow: what `generateName` says, with five more letters. */
+static int name_run(struct run_command *command, struct pa_error *err)
+{
+	unsigned char random[16];
+	char *uid = command->uid;
+
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return pa_error_set_errno(err, errno, "no random numbers");
+	random[6] = (random[6] & 0x0f) | 0x40; /* RFC 9562, version 4 */
+	random[8] = (random[8] & 0x3f) | 0x80;
+	for (size_t i = 0; i < sizeof(random); i++)
+		uid += sprintf(uid, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", random[i]);
+	const char *name = command->pipeline->name;
+	size_t length = strlen(name);
+	command->run_name = pa_arena_printf(&command->arena, "%s%s%.5s", name,
+	                                    length > 0 && name[length - 1] == '-' ? "" : "-", command->uid);
+	return 0;
+}
+
 static int prepare(struct run_command *command, const char *file, struct pa_error *err)
 {
 	int result = pa_cmd_read_pipeline(&command->arena, file, command->max_input_bytes, &command->arguments,
@@ -165,7 +187,8 @@ static int prepare(struct run_command *command, const char *file, struct pa_erro
 		command->config.memory_node_bytes = command->memory_bytes;
 	if (command->slots != 0)
 		command->config.slots = command->slots;
-	result = pa_run_preflight(command->pipeline, &command->config, err);
+	result = pa_run_preflight(command->pipeline, &command->config, command->arguments.items,
+	                          command->arguments.count, err);
 	if (result < 0 || command->check)
 		return result;
 	result = pa_catalog_open(command->catalog_path, &command->catalog, err);
@@ -174,6 +197,8 @@ static int prepare(struct run_command *command, const char *file, struct pa_erro
 		                                 &command->history, err);
 	if (result == 0)
 		result = pa_catalog_store_pipeline(command->catalog, command->pipeline, NULL, &command->pipeline_id, err);
+	if (result == 0)
+		result = name_run(command, err);
 	if (result == 0)
 		result = pa_catalog_start_error(command->catalog, command->pipeline->name, &command->previous_start_error,
 		                                err);
@@ -200,6 +225,8 @@ static int run_once(struct run_command *command, enum pa_run_mode mode, struct p
 	    .arguments = command->arguments.items,
 	    .argument_count = command->arguments.count,
 	    .mode = mode,
+	    .run_name = command->run_name,
+	    .uid = command->uid,
 	    .scratch = pa_scratch_path(scratch),
 	    .keep_outputs = command->compare,
 	    .quiet = command->quiet,

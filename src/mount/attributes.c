@@ -10,8 +10,8 @@
 #include "base/clock.h"
 
 /* What buffered readers (stdio, Python) take as the size of their buffer: one round trip a buffer. */
-#define BLOCK_BYTES (128u << 10)
-#define INODE_BITS  40 /* of a data set's inode; the view is above them, so that views never share a number */
+#define BLOCK_BYTES  (128u << 10)
+#define INODE_BITS   40 /* of a data set's inode; the view is above them, so that views never share a number */
 #define MAX_SIBLINGS 64
 
 static uint32_t mode_of(const struct pa_attributes *attributes)
@@ -111,12 +111,14 @@ void pa_mount_forget(struct pa_mount *mount, uint64_t node_id, uint64_t lookups)
 }
 
 /* A notice that does not arrive (the kernel has forgotten the node, the mount is gone) was not needed. */
-static void notify(struct pa_mount *mount, int32_t code, const void *head, size_t head_bytes, const char *name)
+static void notify(struct pa_mount *mount, int32_t code, const void *head, size_t head_bytes,
+		   const char *name)
 {
 	struct fuse_out_header header = {.error = code};
 	size_t name_bytes = name != NULL ? strlen(name) + 1 : 0;
-	struct iovec parts[] = {
-	    {&header, sizeof(header)}, {(void *)(uintptr_t)head, head_bytes}, {(void *)(uintptr_t)name, name_bytes}};
+	struct iovec parts[] = {{&header, sizeof(header)},
+				{(void *)(uintptr_t)head, head_bytes},
+				{(void *)(uintptr_t)name, name_bytes}};
 
 	header.len = (uint32_t)(sizeof(header) + head_bytes + name_bytes);
 	if (writev(mount->fuse_fd, parts, name != NULL ? 3 : 2) < 0)
@@ -143,7 +145,8 @@ void pa_attributes_invalidate(struct pa_mount *mount, uint32_t node, bool own)
 
 void pa_entry_invalidate(struct pa_mount *mount, const char *name)
 {
-	struct fuse_notify_inval_entry_out notice = {.parent = FUSE_ROOT_ID, .namelen = (uint32_t)strlen(name)};
+	struct fuse_notify_inval_entry_out notice = {.parent = FUSE_ROOT_ID,
+						     .namelen = (uint32_t)strlen(name)};
 
 	notify(mount, FUSE_NOTIFY_INVAL_ENTRY, &notice, sizeof(notice), name);
 }

@@ -82,18 +82,18 @@ static int handle_new(struct pa_mount *mount, const struct pa_mount_target *targ
 	struct pa_mount_file *open = &mount->files[(uint32_t)id];
 	open->file = file;
 	open->view = target->view;
-	open->access =
-	    pa_view_count_open(target->view, attributes->inode, attributes->size_bytes,
-			       (flags & PA_FILE_READ) != 0, mode.passthrough, mode.whole);
+	open->access = pa_view_count_open(target->view, attributes->inode, attributes->size_bytes,
+					  (flags & PA_FILE_READ) != 0, mode.passthrough, mode.whole);
 	/* What it knows of the size is of another version, or about to be changed under the other views. */
 	if (changed || writes)
 		pa_attributes_invalidate(mount, target->node, changed);
-	*ret = (struct pa_fuse_open_out){.fh = id, .open_flags = mode.open_flags, .backing_id = mode.backing_id};
+	*ret =
+	    (struct pa_fuse_open_out){.fh = id, .open_flags = mode.open_flags, .backing_id = mode.backing_id};
 	return 0;
 }
 
-static int open_file(struct pa_mount *mount, struct pa_mount_request *request, const struct pa_mount_target *target,
-		     unsigned flags, struct pa_fuse_open_out *ret)
+static int open_file(struct pa_mount *mount, struct pa_mount_request *request,
+		     const struct pa_mount_target *target, unsigned flags, struct pa_fuse_open_out *ret)
 {
 	struct pa_error err = PA_ERROR_INIT;
 	struct pa_attributes attributes;
@@ -102,7 +102,8 @@ static int open_file(struct pa_mount *mount, struct pa_mount_request *request, c
 	if (pa_file_open(target->view->data_set, target->inode, flags, &file, &request->call, &err) != 0)
 		return pa_mount_errno(&err);
 	int result = pa_tree_attributes(target->view->data_set, target->inode, &attributes, &err);
-	result = result != 0 ? pa_mount_errno(&err) : handle_new(mount, target, file, &attributes, flags, ret);
+	result =
+	    result != 0 ? pa_mount_errno(&err) : handle_new(mount, target, file, &attributes, flags, ret);
 	if (result != 0)
 		pa_file_close(file, &request->call, &err);
 	return result;
@@ -179,8 +180,8 @@ int pa_operation_create(struct pa_mount *mount, struct pa_mount_request *request
 }
 
 /* A failed read becomes EIO in the task, which says nothing: the log names the file and the cause. */
-static int read_failed(struct pa_mount *mount, const struct open_handle *handle, const struct fuse_read_in *in,
-		       const struct pa_error *err)
+static int read_failed(struct pa_mount *mount, const struct open_handle *handle,
+		       const struct fuse_read_in *in, const struct pa_error *err)
 {
 	char path[PATH_BYTES] = "";
 
@@ -210,14 +211,14 @@ int pa_operation_read(struct pa_mount *mount, struct pa_mount_request *request)
 		return -EINVAL;
 	/* First what is there already; only a read that has to wait counts as waiting. */
 	if (!request->may_block) {
-		result = pa_file_read(handle.open->file, in->offset, request->reply, in->size, &bytes, &account,
-				      &at_once, &err);
+		result = pa_file_read(handle.open->file, in->offset, request->reply, in->size, &bytes,
+				      &account, &at_once, &err);
 		if (result == -PA_ERROR_DEADLINE)
 			return PA_REPLY_WOULD_BLOCK;
 	} else {
 		pa_view_wait_begin(handle.open->view);
-		result = pa_file_read(handle.open->file, in->offset, request->reply, in->size, &bytes, &account,
-				      &request->call, &err);
+		result = pa_file_read(handle.open->file, in->offset, request->reply, in->size, &bytes,
+				      &account, &request->call, &err);
 		pa_view_wait_end(handle.open->view);
 	}
 	bool failed = result != 0 && err.class != PA_ERROR_CANCELLED;

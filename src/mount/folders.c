@@ -17,8 +17,8 @@ struct listing {
 };
 
 /* Appends an entry; false when it has no room.  With an inode a READDIRPLUS entry is left for add_nodes(). */
-static bool add_entry(struct listing *listing, const char *name, uint64_t offset, uint64_t number, uint32_t type,
-		      uint64_t inode)
+static bool add_entry(struct listing *listing, const char *name, uint64_t offset, uint64_t number,
+		      uint32_t type, uint64_t inode)
 {
 	size_t head = listing->plus ? sizeof(struct fuse_entry_out) : 0;
 	size_t length = strlen(name);
@@ -113,8 +113,8 @@ static int read_folder(struct pa_mount *mount, struct pa_mount_request *request,
 		if (target.view == NULL)
 			list_root(mount, &listing, in->offset);
 		else if (pa_tree_list(target.view->data_set, target.inode,
-				      in->offset > FIRST_COOKIE ? in->offset - FIRST_COOKIE : 0, add_tree_entry,
-				      &listing, &err) != 0)
+				      in->offset > FIRST_COOKIE ? in->offset - FIRST_COOKIE : 0,
+				      add_tree_entry, &listing, &err) != 0)
 			result = pa_mount_errno(&err);
 	}
 	if (result == 0 && plus && target.view != NULL)

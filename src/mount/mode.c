@@ -73,8 +73,8 @@ static bool is_expected(struct pa_mount *mount, uint32_t node)
 
 	pthread_mutex_lock(&mount->lock);
 	for (size_t i = 0; i < PA_EXPECTED_OPENS && !expected; i++)
-		expected = mount->expected[i].inode == record->inode && mount->expected[i].view == record->view &&
-			   mount->expected[i].until_ns > now_ns;
+		expected = mount->expected[i].inode == record->inode &&
+			   mount->expected[i].view == record->view && mount->expected[i].until_ns > now_ns;
 	pthread_mutex_unlock(&mount->lock);
 	return expected;
 }
@@ -136,13 +136,14 @@ int pa_mode_choose(struct pa_mount *mount, uint32_t node, struct pa_file *file, 
 	if (record->passthrough_opens != 0) {
 		result = choose_beside_passthrough(mount, node, file, writes, ret);
 		ret->whole = ret->passthrough;
-	} else if (writes || record->direct_opens != 0 || !mount->passthrough ||
-		   is_expected(mount, node) || !choose_passthrough(mount, node, file, ret)) {
+	} else if (writes || record->direct_opens != 0 || !mount->passthrough || is_expected(mount, node) ||
+		   !choose_passthrough(mount, node, file, ret)) {
 		record->direct_opens++;
 	}
 	pthread_mutex_unlock(mode_lock(mount, node));
 	/* Only a writer has something to flush at close. */
-	ret->open_flags = (ret->passthrough ? FOPEN_PASSTHROUGH : FOPEN_DIRECT_IO) | (writes ? 0 : FOPEN_NOFLUSH);
+	ret->open_flags =
+	    (ret->passthrough ? FOPEN_PASSTHROUGH : FOPEN_DIRECT_IO) | (writes ? 0 : FOPEN_NOFLUSH);
 	return result;
 }
 

@@ -23,12 +23,12 @@
 #define DEFAULT_TIMEOUT_NS (120 * PA_NS_PER_SECOND)
 #define MAX_PAGES          256 /* 1 MiB; more gave nothing */
 #define MAX_BACKGROUND     64
-#define READ_AHEAD_KIB     1024 /* for mappings of files that are on their way */
+#define READ_AHEAD_KIB     1024             /* for mappings of files that are on their way */
 #define CLOSE_NS           PA_NS_PER_SECOND /* for what is still open when the mount ends */
 
-static const uint64_t wanted_features =
-    FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES | FUSE_DO_READDIRPLUS | FUSE_ASYNC_DIO |
-    FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES | FUSE_INIT_EXT | FUSE_DIRECT_IO_ALLOW_MMAP;
+static const uint64_t wanted_features = FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES |
+					FUSE_DO_READDIRPLUS | FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS |
+					FUSE_MAX_PAGES | FUSE_INIT_EXT | FUSE_DIRECT_IO_ALLOW_MMAP;
 
 /* Answers the kernel's first request.  No others come before that. */
 static int negotiate(struct pa_mount *mount, bool want_passthrough, struct pa_error *err)
@@ -46,12 +46,15 @@ static int negotiate(struct pa_mount *mount, bool want_passthrough, struct pa_er
 		bytes = read(mount->fuse_fd, &request, sizeof(request));
 	while (bytes < 0 && errno == EINTR);
 	if (bytes < 0)
-		return pa_error_set_errno(err, errno, "mount: no greeting from the kernel at %s", mount->mount_point);
-	if ((size_t)bytes < sizeof(request.in.header) + offsetof(struct fuse_init_in, flags2) || request.in.header.opcode != FUSE_INIT ||
-	    request.in.init.major != FUSE_KERNEL_VERSION || request.in.init.minor < PA_FUSE_MINOR_VERSION_MIN)
-		return pa_error_set(err, PA_ERROR_PERMANENT,
-				    "mount: the kernel's FUSE protocol is older than %d.%d: use Linux 5.10 or later",
-				    FUSE_KERNEL_VERSION, PA_FUSE_MINOR_VERSION_MIN);
+		return pa_error_set_errno(err, errno, "mount: no greeting from the kernel at %s",
+					  mount->mount_point);
+	if ((size_t)bytes < sizeof(request.in.header) + offsetof(struct fuse_init_in, flags2) ||
+	    request.in.header.opcode != FUSE_INIT || request.in.init.major != FUSE_KERNEL_VERSION ||
+	    request.in.init.minor < PA_FUSE_MINOR_VERSION_MIN)
+		return pa_error_set(
+		    err, PA_ERROR_PERMANENT,
+		    "mount: the kernel's FUSE protocol is older than %d.%d: use Linux 5.10 or later",
+		    FUSE_KERNEL_VERSION, PA_FUSE_MINOR_VERSION_MIN);
 	const struct fuse_init_in *in = &request.in.init;
 	uint64_t offered = in->flags;
 	if ((in->flags & FUSE_INIT_EXT) != 0)
@@ -86,7 +89,8 @@ static int mount_attach(struct pa_mount *self, struct pa_error *err)
 
 	self->fuse_fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	if (self->fuse_fd < 0)
-		return pa_error_set_errno(err, errno, "mount: cannot open /dev/fuse (is the fuse module loaded?)");
+		return pa_error_set_errno(err, errno,
+					  "mount: cannot open /dev/fuse (is the fuse module loaded?)");
 	snprintf(options, sizeof(options),
 		 "fd=%d,rootmode=40000,user_id=%u,group_id=%u,allow_other,default_permissions", self->fuse_fd,
 		 geteuid(), getegid());
@@ -160,7 +164,8 @@ int pa_mount_new(const struct pa_mount_options *options, struct pa_mount **ret, 
 	mount->fuse_fd = -1;
 	mount->mount_point = strdup(options->mount_point);
 	mount->thread_limit = thread_limit(options->thread_limit);
-	mount->read_timeout_ns = options->read_timeout_ns != 0 ? options->read_timeout_ns : DEFAULT_TIMEOUT_NS;
+	mount->read_timeout_ns =
+	    options->read_timeout_ns != 0 ? options->read_timeout_ns : DEFAULT_TIMEOUT_NS;
 	int result = mount_allocate(mount, err);
 	if (result == 0)
 		result = mount_attach(mount, err);

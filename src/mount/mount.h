@@ -34,11 +34,11 @@ struct pa_mount;
 struct pa_mount_view;
 
 struct pa_mount_options {
-	const char *mount_point;  /* an existing empty folder */
+	const char *mount_point; /* an existing empty folder */
 	struct pa_cache *cache;
-	uint32_t thread_limit;    /* 0: 64 */
-	int64_t read_timeout_ns;  /* 0: 120 s */
-	bool no_passthrough;      /* for tests and the comparison */
+	uint32_t thread_limit;   /* 0: 64 */
+	int64_t read_timeout_ns; /* 0: 120 s */
+	bool no_passthrough;     /* for tests and the comparison */
 };
 
 int pa_mount_new(const struct pa_mount_options *options, struct pa_mount **ret, struct pa_error *err);
@@ -48,8 +48,7 @@ bool pa_mount_has_passthrough(const struct pa_mount *mount);
 /* Adds a folder `name` to the mount's root that shows `path` ("" for all) of the data set.  When `path` is a
  * file, or the data set a single file, the view is that file itself. */
 int pa_mount_add_view(struct pa_mount *mount, const char *name, struct pa_data_set *data_set,
-                      const char *path, bool read_only, struct pa_mount_view **ret,
-                      struct pa_error *err);
+		      const char *path, bool read_only, struct pa_mount_view **ret, struct pa_error *err);
 /* Takes the folder away; handles that are open live on until they are closed.  Ends the view. */
 void pa_mount_remove_view(struct pa_mount *mount, struct pa_mount_view *view);
 
@@ -58,21 +57,21 @@ void pa_mount_remove_view(struct pa_mount *mount, struct pa_mount_view *view);
 struct pa_view_account {
 	uint64_t opens;
 	uint64_t passthrough_opens;
-	uint64_t memory_bytes;  /* read and found in memory (passthrough files included, as said above) */
-	uint64_t source_bytes;  /* read and waited for */
+	uint64_t memory_bytes; /* read and found in memory (passthrough files included, as said above) */
+	uint64_t source_bytes; /* read and waited for */
 	uint64_t written_bytes;
-	int64_t stalled_ns;     /* time in which at least one read of the view was waiting */
+	int64_t stalled_ns; /* time in which at least one read of the view was waiting */
 	uint64_t read_errors;
 };
 void pa_mount_view_account(struct pa_mount_view *view, struct pa_view_account *ret);
 
 /* Which files a view opened for reading, in the order of their first open. */
 struct pa_view_access {
-	const char *path;          /* in the data set; valid until the view ends */
+	const char *path; /* in the data set; valid until the view ends */
 	uint64_t size_bytes;
-	int64_t first_open_ns;     /* monotonic */
-	bool whole_at_first_open;  /* was wholly in memory then */
-	uint64_t read_bytes;       /* by direct I/O; the size where passthrough */
+	int64_t first_open_ns;    /* monotonic */
+	bool whole_at_first_open; /* was wholly in memory then */
+	uint64_t read_bytes;      /* by direct I/O; the size where passthrough */
 };
 /* Copies up to `room` of them and returns how many there are. */
 size_t pa_mount_view_accesses(struct pa_mount_view *view, struct pa_view_access *out, size_t room);

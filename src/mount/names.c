@@ -197,8 +197,8 @@ int pa_operation_setattr(struct pa_mount *mount, struct pa_mount_request *reques
 	else if (changes_owner(in, &attributes))
 		result = -EPERM;
 	else if ((wanted.set_mode || wanted.set_size || wanted.set_mtime) &&
-		 pa_tree_set_attributes(target.view->data_set, target.inode, &wanted, &attributes, &request->call,
-					&err) != 0)
+		 pa_tree_set_attributes(target.view->data_set, target.inode, &wanted, &attributes,
+					&request->call, &err) != 0)
 		result = pa_mount_errno(&err);
 	if (result == 0) {
 		pa_attributes_invalidate(mount, target.node, false);
@@ -328,8 +328,8 @@ int pa_operation_rmdir(struct pa_mount *mount, struct pa_mount_request *request)
 	return remove_name(mount, request, true);
 }
 
-static int rename_name(struct pa_mount *mount, struct pa_mount_request *request, size_t at, uint64_t new_folder,
-		       bool no_replace)
+static int rename_name(struct pa_mount *mount, struct pa_mount_request *request, size_t at,
+		       uint64_t new_folder, bool no_replace)
 {
 	struct pa_error err = PA_ERROR_INIT;
 	struct pa_mount_target from, to;

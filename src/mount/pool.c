@@ -2,7 +2,7 @@
 /* The threads of a mount.  All read the one /dev/fuse descriptor.  Before a request may wait for a source its thread
  * makes sure that another one is left to read on: it starts one, or, at the limit, leaves the request in a list that
  * the waiting threads take from as they come free.  So a lookup is answered whatever the number of waiting readers.
- * A thread that comes back and finds enough others ends.
+ * A thread that comes back and finds enough others reading is parked, and after a while ends.
  *
  * The kernel says once when a signal has come for a thread whose request is under way.  A read of a regular file is not
  * ended by a signal that its process survives (programs do not expect EINTR there), so such a request is marked, and a
@@ -18,10 +18,14 @@
 
 #include "base/clock.h"
 
-#define SPARE_THREADS 4 /* that are kept when nothing waits */
-#define LATER_BYTES   (64u << 20)
-#define WATCH_NS      (20 * PA_NS_PER_MS)
-#define WATCHED       64 /* requests at a time; others have their turn when these are done */
+/* So many read on when nothing waits: one for every four processors.  The kernel gives requests to readers in turn, and one
+ * that has just served is the cheapest: two idle readers on two processors nearly doubled the cost of a request. */
+#define PROCESSORS_PER_READER 4
+#define MAX_READERS           4
+#define PARK_NS               (10 * PA_NS_PER_SECOND)
+#define LATER_BYTES           (64u << 20)
+#define WATCH_NS              (20 * PA_NS_PER_MS)
+#define WATCHED               64 /* requests at a time; others have their turn when these are done */
 
 enum worker_state { WORKER_FREE, WORKER_RUNS, WORKER_ENDED };
 
@@ -52,8 +56,12 @@ struct pa_pool {
 	pthread_t watcher;
 	bool watched; /* the watcher runs */
 	bool stopping;
+	uint32_t readers; /* wanted */
 	uint32_t running;
 	uint32_t blocked; /* of those running: in an operation that may wait */
+	uint32_t parked;  /* of those running: not needed now */
+	uint32_t wakes;   /* parked threads that are to read on, and have not noticed yet */
+	pthread_cond_t needed;
 	struct later *later_first;
 	struct later **later_last;
 	size_t later_bytes;
@@ -98,7 +106,13 @@ static int worker_start(struct pa_pool *pool)
 static bool pool_block(struct pa_pool *pool)
 {
 	pthread_mutex_lock(&pool->lock);
-	bool may = pool->running - pool->blocked > 1;
+	bool may = pool->running - pool->blocked - pool->parked > 1;
+	if (!may && pool->parked != 0) {
+		pool->parked--;
+		pool->wakes++;
+		pthread_cond_signal(&pool->needed);
+		may = true;
+	}
 	if (!may && pool->running < pool->limit && !pool->stopping)
 		may = worker_start(pool) == 0;
 	pool->blocked += may;
@@ -155,7 +169,7 @@ static void worker_takes(struct worker *worker, const struct fuse_in_header *hea
 	worker->unique = header != NULL ? header->unique : 0;
 	worker->caller = header != NULL ? header->pid : 0;
 	worker->interrupted = false;
-	worker->cancel = worker->pool->stopping;
+	__atomic_store_n(&worker->cancel, worker->pool->stopping, __ATOMIC_RELAXED);
 }
 
 static void worker_serves(struct worker *worker, const struct fuse_in_header *header)
@@ -202,17 +216,19 @@ static size_t collect_interrupted(const struct pa_pool *pool, struct watched out
 		if (worker->interrupted && worker->cancel == 0)
 			out[count++] = (struct watched){worker->unique, worker->caller};
 	}
-	for (const struct later *later = pool->later_first; later != NULL && count < WATCHED; later = later->next)
+	for (const struct later *later = pool->later_first; later != NULL && count < WATCHED;
+	     later = later->next)
 		if (later->interrupted)
-			out[count++] = (struct watched){later_header(later)->unique, later_header(later)->pid};
+			out[count++] =
+			    (struct watched){later_header(later)->unique, later_header(later)->pid};
 	return count;
 }
 
 /* Signals whose default is not to end the process. */
-#define HARMLESS                                                                                                    \
-	(SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGURG) | SIGNAL_BIT(SIGWINCH) | SIGNAL_BIT(SIGCONT) |                    \
+#define HARMLESS                                                                                             \
+	(SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGURG) | SIGNAL_BIT(SIGWINCH) | SIGNAL_BIT(SIGCONT) |             \
 	 SIGNAL_BIT(SIGSTOP) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) | SIGNAL_BIT(SIGTTOU))
-#define SIGNAL_BIT(number) (1ULL << ((number) - 1))
+#define SIGNAL_BIT(number) (1ULL << ((number)-1))
 
 /* Whether a signal is pending that will end the thread as soon as it returns from the kernel.  One that cannot be looked at
  * (it is gone, or in a namespace that we do not see) counts as ending. */
@@ -244,7 +260,7 @@ static void cancel_request(struct pa_pool *pool, uint64_t unique)
 	pthread_mutex_lock(&pool->lock);
 	for (uint32_t i = 0; i < pool->limit; i++)
 		if (pool->workers[i].unique == unique)
-			pool->workers[i].cancel = 1;
+			__atomic_store_n(&pool->workers[i].cancel, 1, __ATOMIC_RELAXED);
 	for (struct later **link = &pool->later_first; *link != NULL && later == NULL;) {
 		if (later_header(*link)->unique == unique)
 			later = later_take(pool, link);
@@ -343,32 +359,41 @@ static void worker_serve(struct worker *worker, size_t bytes)
 	worker_serves(worker, NULL);
 }
 
-/* True: this thread is one too many. */
-static bool worker_is_surplus(struct worker *worker)
+/* Parks a thread that is one too many. False: it was not needed for long, and is no longer counted. */
+static bool worker_is_needed(struct worker *worker)
 {
 	struct pa_pool *pool = worker->pool;
+	bool needed = true;
 
 	pthread_mutex_lock(&pool->lock);
-	bool surplus = pool->running - pool->blocked > SPARE_THREADS;
-	if (surplus)
-		pool->running--;
+	if (pool->running - pool->blocked - pool->parked > pool->readers) {
+		struct timespec until = pa_clock_timespec(pa_clock_deadline(PARK_NS));
+		int result = 0;
+		pool->parked++;
+		while (pool->wakes == 0 && !pool->stopping && result != ETIMEDOUT)
+			result = pthread_cond_timedwait(&pool->needed, &pool->lock, &until);
+		needed = pool->wakes != 0;
+		pool->wakes -= needed;
+		pool->parked -= !needed;
+		pool->running -= !needed;
+	}
 	pthread_mutex_unlock(&pool->lock);
-	return surplus;
+	return needed;
 }
 
 static void *worker_main(void *context)
 {
 	struct worker *worker = context;
 	struct pa_pool *pool = worker->pool;
-	bool surplus = false;
+	bool needed = true;
 
 	worker->request = malloc(PA_MOUNT_REQUEST_BYTES + 1);
 	worker->reply = malloc(PA_MOUNT_REPLY_BYTES);
-	while (worker->request != NULL && worker->reply != NULL && !surplus) {
+	while (worker->request != NULL && worker->reply != NULL && needed) {
 		ssize_t bytes = read(pool->mount->fuse_fd, worker->request, PA_MOUNT_REQUEST_BYTES);
 		if (bytes >= 0) {
 			worker_serve(worker, (size_t)bytes);
-			surplus = worker_is_surplus(worker);
+			needed = worker_is_needed(worker);
 		} else if (errno != EINTR && errno != EAGAIN && errno != ENOENT) {
 			break; /* ENODEV, ECONNABORTED: the mount has gone */
 		}
@@ -376,10 +401,22 @@ static void *worker_main(void *context)
 	free(worker->request);
 	free(worker->reply);
 	pthread_mutex_lock(&pool->lock);
-	pool->running -= !surplus;
+	pool->running -= needed;
 	worker->state = WORKER_ENDED;
 	pthread_mutex_unlock(&pool->lock);
 	return NULL;
+}
+
+static uint32_t readers_wanted(uint32_t limit)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	uint32_t readers = processors > 0 ? (uint32_t)processors / PROCESSORS_PER_READER : 1;
+
+	if (readers > MAX_READERS)
+		readers = MAX_READERS;
+	if (readers > limit)
+		readers = limit;
+	return readers != 0 ? readers : 1;
 }
 
 int pa_pool_new(struct pa_mount *mount, struct pa_pool **ret, struct pa_error *err)
@@ -390,14 +427,16 @@ int pa_pool_new(struct pa_mount *mount, struct pa_pool **ret, struct pa_error *e
 		return pa_error_set_errno(err, ENOMEM, "mount: threads");
 	pool->mount = mount;
 	pool->limit = mount->thread_limit;
+	pool->readers = readers_wanted(pool->limit);
 	pool->later_last = &pool->later_first;
 	pthread_mutex_init(&pool->lock, NULL);
 	pa_clock_cond_init(&pool->interrupted);
+	pa_clock_cond_init(&pool->needed);
 	/* Before the first request is read: operations find the pool through the mount. */
 	mount->pool = pool;
 	pthread_mutex_lock(&pool->lock);
-	int result = worker_start(pool);
-	if (result == 0)
+	int result = 0;
+	for (uint32_t i = 0; i < pool->readers && result == 0; i++)
 		result = worker_start(pool);
 	if (result == 0) {
 		result = thread_start(&pool->watcher, watcher_main, pool);
@@ -415,8 +454,9 @@ void pa_pool_stop(struct pa_pool *pool)
 	pthread_mutex_lock(&pool->lock);
 	pool->stopping = true;
 	for (uint32_t i = 0; i < pool->limit; i++)
-		pool->workers[i].cancel = 1;
+		__atomic_store_n(&pool->workers[i].cancel, 1, __ATOMIC_RELAXED);
 	pthread_cond_broadcast(&pool->interrupted);
+	pthread_cond_broadcast(&pool->needed);
 	pthread_mutex_unlock(&pool->lock);
 }
 
@@ -435,6 +475,7 @@ void pa_pool_free(struct pa_pool *pool)
 	while (pool->later_first != NULL)
 		free(later_take(pool, &pool->later_first));
 	pthread_cond_destroy(&pool->interrupted);
+	pthread_cond_destroy(&pool->needed);
 	pthread_mutex_destroy(&pool->lock);
 	free(pool);
 }

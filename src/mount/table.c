@@ -48,7 +48,8 @@ int pa_table_new(struct pa_table *ret, struct pa_error *err)
 	if (base == MAP_FAILED) {
 		int cause = errno;
 		close(fd);
-		return pa_error_set_errno(err, cause, "mount: cannot map the table region of %zu bytes", bytes);
+		return pa_error_set_errno(err, cause, "mount: cannot map the table region of %zu bytes",
+					  bytes);
 	}
 	ret->fd = fd;
 	ret->bytes = bytes;
@@ -123,7 +124,8 @@ uint32_t pa_table_node_ref(struct pa_table *table, uint32_t view, uint64_t inode
 	*ret_made = false;
 	for (uint32_t node = *bucket; node != 0; node = table->nodes[node].next) {
 		struct pa_node_record *record = &table->nodes[node];
-		if (record->view == view && record->inode == inode && (record->flags & PA_NODE_RETIRED) == 0) {
+		if (record->view == view && record->inode == inode &&
+		    (record->flags & PA_NODE_RETIRED) == 0) {
 			record->lookups++;
 			return node;
 		}

@@ -19,11 +19,11 @@
 
 #include "base/error.h"
 
-#define PA_TABLE_NODES     (1u << 24)
-#define PA_TABLE_HANDLES   (1u << 20)
-#define PA_TABLE_BUCKETS   (1u << 20)
+#define PA_TABLE_NODES      (1u << 24)
+#define PA_TABLE_HANDLES    (1u << 20)
+#define PA_TABLE_BUCKETS    (1u << 20)
 #define PA_TABLE_NAME_BYTES 256
-#define PA_TABLE_NO_VIEW   UINT32_MAX
+#define PA_TABLE_NO_VIEW    UINT32_MAX
 
 enum pa_node_flag {
 	PA_NODE_LIVE = 1 << 0,

@@ -22,7 +22,7 @@ struct pa_view_accesses {
 	struct access_entry *entries;
 	size_t count;
 	size_t capacity;
-	uint32_t *slots; /* entry + 1; 0: free */
+	uint32_t *slots;   /* entry + 1; 0: free */
 	size_t slot_count; /* a power of two, more than twice capacity */
 };
 
@@ -280,8 +280,9 @@ static int walk(struct pa_data_set *data_set, const char *path, uint64_t *ret_in
 	for (const char *at = path; *at != '\0';) {
 		size_t length = strcspn(at, "/");
 		if (length >= sizeof(name))
-			return pa_error_set(err, PA_ERROR_INPUT, "mount: a name in \"%s\" is longer than %zu bytes",
-					    path, sizeof(name) - 1);
+			return pa_error_set(err, PA_ERROR_INPUT,
+					    "mount: a name in \"%s\" is longer than %zu bytes", path,
+					    sizeof(name) - 1);
 		memcpy(name, at, length);
 		name[length] = '\0';
 		if (length != 0) {
@@ -317,18 +318,20 @@ static struct pa_mount_view *view_allocate(struct pa_data_set *data_set, uint64_
 }
 
 /* Gives the view a place in the table.  Under the table lock. */
-static int view_place(struct pa_mount *mount, struct pa_mount_view *view, const char *name, struct pa_error *err)
+static int view_place(struct pa_mount *mount, struct pa_mount_view *view, const char *name,
+		      struct pa_error *err)
 {
 	uint32_t index = 0;
 
 	if (view_named(mount, name) != NULL)
-		return pa_error_set(err, PA_ERROR_INPUT, "mount: there is a view named \"%s\" already at %s", name,
-				    mount->mount_point);
+		return pa_error_set(err, PA_ERROR_INPUT, "mount: there is a view named \"%s\" already at %s",
+				    name, mount->mount_point);
 	while (index < mount->view_end && mount->views[index] != NULL)
 		index++;
 	if (index == PA_MOUNT_MAX_VIEWS)
-		return pa_error_set(err, PA_ERROR_NO_SPACE, "mount: no room for view \"%s\": there are %u already",
-				    name, PA_MOUNT_MAX_VIEWS);
+		return pa_error_set(err, PA_ERROR_NO_SPACE,
+				    "mount: no room for view \"%s\": there are %u already", name,
+				    PA_MOUNT_MAX_VIEWS);
 	const char *data_set_name = pa_data_set_name(view->data_set);
 	struct pa_view_record *record = &mount->table.views[index];
 	*record = (struct pa_view_record){
@@ -344,8 +347,8 @@ static int view_place(struct pa_mount *mount, struct pa_mount_view *view, const 
 	return 0;
 }
 
-int pa_mount_add_view(struct pa_mount *mount, const char *name, struct pa_data_set *data_set, const char *path,
-		      bool read_only, struct pa_mount_view **ret, struct pa_error *err)
+int pa_mount_add_view(struct pa_mount *mount, const char *name, struct pa_data_set *data_set,
+		      const char *path, bool read_only, struct pa_mount_view **ret, struct pa_error *err)
 {
 	uint64_t inode;
 

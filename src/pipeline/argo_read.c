@@ -9,6 +9,19 @@
 #include "base/node.h"
 #include "pipeline/name_table_internal.h"
 
+/* Early SDKs add these two outputs to every task, written or not; Kubeflow's server makes them optional
+ * when a run is submitted (backend, PatchTemplateOutputArtifacts), as Argo takes a missing output for a
+ * failure. */
+static void make_optional(struct pa_template *template)
+{
+	for (size_t i = 0; i < template->output_artifact_count; i++) {
+		struct pa_artifact *artifact = &template->output_artifacts[i];
+		if (artifact->name != NULL && (strcmp(artifact->name, "mlpipeline-ui-metadata") == 0 ||
+		                               strcmp(artifact->name, "mlpipeline-metrics") == 0))
+			artifact->optional = true;
+	}
+}
+
 static int read_template(struct argo_reader *reader, const struct pa_node *node, bool named,
 			 struct pa_template *ret, struct pa_error *err);
 
@@ -359,6 +372,8 @@ static int read_template(struct argo_reader *reader, const struct pa_node *node,
 	if (rc == 0)
 		rc = argo_read_artifacts(reader, pa_node_get(outputs, "artifacts"), &ret->output_artifacts,
 					 &ret->output_artifact_count, err);
+	if (rc == 0)
+		make_optional(ret);
 	if (rc == 0)
 		rc = read_body(reader, node, ret, err);
 	if (rc == 0)

@@ -51,7 +51,7 @@ static const char *known_text(struct argo_analysis *analysis, struct argo_instan
 	struct pa_error ignored = PA_ERROR_INIT;
 	const char *expanded = NULL;
 
-	/* Past a limit everything is unknown; the budget's next check, or the search for origins, is the error. */
+	/* Past a limit all is unknown; the budget's next check, or the search for origins, is the error. */
 	if (text == NULL || analysis->reference_depth >= ARGO_MAX_REFERENCE_DEPTH ||
 	    pa_arena_bytes(analysis->budget.arena) > analysis->budget.limit_bytes)
 		return NULL;

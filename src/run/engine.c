@@ -44,7 +44,7 @@ static int read_parameters(struct pa_engine *engine, const struct pa_engine_opti
 			value = parameter->from_default;
 		if (!value)
 			return pa_node_error(parameter->node, err,
-					     "parameter %s has no value; give one with the run's arguments",
+					     "parameter %s has no value; give one with --arg NAME=VALUE",
 					     parameter->name);
 		engine->parameters[i].name = parameter->name;
 		engine->parameter_count = i + 1;

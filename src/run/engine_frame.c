@@ -181,7 +181,9 @@ static int condition_holds(struct pa_engine_scope *scope, const struct pa_call *
 	if (!call->when || !call->when[0])
 		return 0;
 	const char *filled;
-	int status = pa_engine_expand(scope, call->when, &filled, err);
+	struct pa_engine_scope lenient = *scope;
+	lenient.undeclared_stays = true;
+	int status = pa_engine_expand(&lenient, call->when, &filled, err);
 	if (status == 0)
 		status = pa_condition_evaluate(filled, ret, err);
 	return status < 0 ? pa_error_wrap(err, "when") : 0;

@@ -228,6 +228,8 @@ struct pa_engine_scope {
 	bool last_retry;                             /* lastRetry.* */
 	bool pod_only;            /* nothing but what the instance's pod knows; all else stays as it is */
 	bool json;                /* values go into a JSON text */
+	bool undeclared_stays;    /* an input that is not declared stays as written: some compiled conditions compare such
+	                           * texts with themselves */
 	struct pa_error *failure; /* the first reference that could not be filled in; class NONE: none */
 };
 

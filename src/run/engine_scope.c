@@ -380,7 +380,8 @@ static const char *lookup(void *context, const char *inside)
 				     known ? "it has no value here" : cause.message);
 	} else {
 		value = pa_engine_scope_value(scope, inside);
-		if (!value && is_argo_name(inside))
+		bool stays = scope->undeclared_stays && after_prefix(inside, "inputs.parameters.");
+		if (!value && is_argo_name(inside) && !stays)
 			explain(scope, inside);
 	}
 	if (!value || !scope->json)

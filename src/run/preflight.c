@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/buffer.h"
+#include "base/cleanup.h"
 #include "base/node.h"
 #include "pipeline/workflow.h"
 
@@ -15,6 +16,13 @@
 static const char *const plain_images[] = {
     "alpine", "bash", "busybox", "centos", "debian", "fedora", "python", "ubuntu",
 };
+
+/* Images of Python and a framework: enough when the program stands in the file and imports nothing else. */
+static const char *const python_images[] = {
+    "tensorflow/tensorflow", "pytorch/pytorch", "continuumio/miniconda3", "jupyter/base-notebook",
+};
+
+#define MAX_MODULE_BYTES 128
 
 /* What a task is looked at with. */
 struct checking {
@@ -26,17 +34,97 @@ struct checking {
 	bool configured;
 };
 
-bool pa_preflight_image_is_plain(const char *image)
+static bool image_is_of(const char *image, const char *const *repositories, size_t count)
 {
 	static const char *const prefixes[] = {"docker.io/", "index.docker.io/", "library/"};
-	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+	for (size_t i = 0; i < PA_ARRAY_LENGTH(prefixes); i++)
 		if (strncmp(image, prefixes[i], strlen(prefixes[i])) == 0)
 			image += strlen(prefixes[i]);
 	size_t bytes = strcspn(image, ":@");
-	for (size_t i = 0; i < sizeof(plain_images) / sizeof(plain_images[0]); i++)
-		if (strlen(plain_images[i]) == bytes && strncmp(plain_images[i], image, bytes) == 0)
+	for (size_t i = 0; i < count; i++)
+		if (strlen(repositories[i]) == bytes && strncmp(repositories[i], image, bytes) == 0)
 			return true;
 	return false;
+}
+
+bool pa_preflight_image_is_plain(const char *image)
+{
+	return image_is_of(image, plain_images, PA_ARRAY_LENGTH(plain_images));
+}
+
+/* `python3 -u -c PROGRAM`: nothing of the image's but Python itself is named. */
+static bool is_whole_program(const struct pa_task *task)
+{
+	if (strncmp(task->command[0], "python", strlen("python")) != 0)
+		return false;
+	for (size_t i = 1; i < task->command_count; i++)
+		if (strcmp(task->command[i], "-c") == 0)
+			return true;
+	return task->command_count == 1 && task->arg_count > 1 && strcmp(task->args[0], "-c") == 0;
+}
+
+/* The module of a line like "  import numpy as np" or "from os.path import join"; false when it is none. */
+static bool imported_module(const char *line, char module[MAX_MODULE_BYTES])
+{
+	size_t bytes;
+
+	line += strspn(line, " \t");
+	if (strncmp(line, "import ", 7) == 0)
+		line += 7;
+	else if (strncmp(line, "from ", 5) == 0 && strstr(line, " import ") != NULL)
+		line += 5;
+	else
+		return false;
+	line += strspn(line, " ");
+	for (bytes = 0; isalnum((unsigned char)line[bytes]) || line[bytes] == '_';)
+		bytes++;
+	/* What follows tells a statement from prose; a relative import has no name here. */
+	if (bytes == 0 || bytes >= MAX_MODULE_BYTES || strchr(" \t.,;\n\r", line[bytes]) == NULL)
+		return false;
+	memcpy(module, line, bytes);
+	module[bytes] = '\0';
+	return true;
+}
+
+/* A module that the program imports and that is not here; an import under `try:` may fail. */
+static const char *missing_import(const struct checking *checking, const char *program)
+{
+	char module[MAX_MODULE_BYTES];
+	bool tried = false;
+
+	for (const char *line = program; line != NULL && *line != '\0';) {
+		if (!tried && imported_module(line, module) &&
+		    !checking->options->has_python_module(checking->options->context, module))
+			return pa_arena_printf(checking->arena,
+			                       "its program imports %s, which Python does not find on this machine; "
+			                       "install it, or say how the task runs in `tasks:` of pipeahead.yaml",
+			                       module);
+		const char *text = line + strspn(line, " \t");
+		tried = strncmp(text, "try:", 4) == 0;
+		line = strchr(line, '\n');
+		line = line != NULL ? line + 1 : NULL;
+	}
+	return NULL;
+}
+
+static const char *check_imports(const struct checking *checking)
+{
+	const struct pa_task *task = checking->task;
+	const char *reason = NULL;
+
+	/* Shell programs may install what they need first. */
+	for (size_t i = 0; i < task->command_count; i++)
+		if (strstr(task->command[i], "pip install") != NULL || strstr(task->command[i], "'pip', 'install'") != NULL)
+			return NULL;
+	for (size_t i = 1; i < task->command_count && reason == NULL; i++)
+		reason = missing_import(checking, task->command[i]);
+	for (size_t i = 0; i < task->arg_count && reason == NULL; i++)
+		if (strstr(task->args[i], "pip install") == NULL)
+			reason = missing_import(checking, task->args[i]);
+	const char *source = checking->template_->container.source;
+	if (reason == NULL && source != NULL && strncmp(task->command[0], "python", strlen("python")) == 0)
+		reason = missing_import(checking, source);
+	return reason;
 }
 
 static const struct pa_template *find_inline(const struct pa_workflow *workflow, const char *key)
@@ -140,12 +228,13 @@ static const char *check_command(const struct checking *checking)
 		    "its command `%s` is not on this machine (image %s); say how it runs in `tasks:` of "
 		    "pipeahead.yaml",
 		    command, task->image);
-	if (!pa_preflight_image_is_plain(task->image))
+	bool python = image_is_of(task->image, python_images, PA_ARRAY_LENGTH(python_images)) && is_whole_program(task);
+	if (!pa_preflight_image_is_plain(task->image) && !python)
 		return pa_arena_printf(
 		    checking->arena,
 		    "image %s is no plain system image; say how it runs in `tasks:` of pipeahead.yaml",
 		    task->image[0] ? task->image : "(none)");
-	return NULL;
+	return check_imports(checking);
 }
 
 static bool is_optional(const struct pa_node *reference)

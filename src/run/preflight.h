@@ -6,7 +6,9 @@
  *   - it is a container or script, or a resource template that creates, gets or deletes a claim (which becomes a scratch
  *     folder), and no daemon;
  *   - an entry under `tasks:` says how it runs, or its command exists on this machine and its image is a plain system
- *     image (pa_preflight_image_is_plain): from any other image the command may need files that are not here;
+ *     image (pa_preflight_image_is_plain): from any other image the command may need files that are not here; a
+ *     Python program that stands whole in the file may come from an image of a Python framework, too;
+ *   - the modules that a program in the file imports can be imported here;
  *   - it asks for no Secret, ConfigMap, sidecar or init container, unless there is such an entry (which is for the
  *     whole task, so these are then left out) or the file calls them optional;
  *   - its volumes are claims with a source, claims that the pipeline makes, or empty; never a hostPath or a kind of volume
@@ -35,6 +37,8 @@ struct pa_preflight_options {
 	bool (*has_source)(void *context, const char *data_set);
 	/* Whether a command (a name or an absolute path) can be executed on this machine. */
 	bool (*has_command)(void *context, const char *name);
+	/* Whether a Python program on this machine can import a module. */
+	bool (*has_python_module)(void *context, const char *name);
 	/* Whether `tasks:` has a command for this task, by id or by template. */
 	bool (*is_configured)(void *context, const char *id, const char *template_name);
 };

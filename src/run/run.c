@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
@@ -20,6 +22,7 @@
 #include "run/run_internal.h"
 
 #define TICK_MS             50
+#define RUN_NAMESPACE       "default"
 #define REPLAN_INTERVAL_NS  (2 * PA_NS_PER_SECOND)
 #define SAMPLE_INTERVAL_NS  (100 * PA_NS_PER_MS)
 #define TERMINATE_GRACE_NS  (5 * PA_NS_PER_SECOND)
@@ -295,6 +298,24 @@ static bool has_command(void *context, const char *name)
 	return false;
 }
 
+/* Asks the Python that tasks get; one without an answer has nothing. */
+static bool has_python_module(void *context, const char *name)
+{
+	static const char find[] = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)";
+	const char *const arguments[] = {"python3", "-c", find, name, NULL};
+	char *const environment[] = {NULL};
+	int status = 0;
+	pid_t pid;
+
+	(void)context;
+	if (posix_spawn(&pid, "/usr/bin/python3", NULL, NULL, (char *const *)(uintptr_t)arguments, environment) != 0)
+		return false;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return false;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 static bool is_configured(void *context, const char *id, const char *template_name)
 {
 	const struct pa_config_task *task = pa_config_find_task(context, id, template_name);
@@ -302,16 +323,32 @@ static bool is_configured(void *context, const char *id, const char *template_na
 	return task != NULL && task->command_count > 0;
 }
 
-int pa_run_preflight(const struct pa_pipeline *pipeline, const struct pa_config *config, struct pa_error *err)
+int pa_run_preflight(const struct pa_pipeline *pipeline, const struct pa_config *config,
+                     const struct pa_name_value *arguments, size_t argument_count, struct pa_error *err)
 {
 	struct pa_preflight_options options = {
 	    .context = (void *)(uintptr_t)config,
 	    .has_source = has_source,
 	    .has_command = has_command,
+	    .has_python_module = has_python_module,
 	    .is_configured = is_configured,
 	};
 
-	return pa_preflight_check(pipeline, &options, err);
+	struct pa_engine_options engine_options = {.run_name = "preflight",
+	                                           .uid = "preflight",
+	                                           .namespace_ = RUN_NAMESPACE,
+	                                           .arguments = arguments,
+	                                           .argument_count = argument_count};
+	struct pa_engine *engine;
+
+	int result = pa_preflight_check(pipeline, &options, err);
+	if (result < 0)
+		return result;
+	/* The engine refuses a parameter without a value. */
+	result = pa_engine_new(pipeline, &engine_options, &engine, err);
+	if (result == 0)
+		pa_engine_free(engine);
+	return result;
 }
 
 /* What the sources held before the run, so that what it writes is known afterwards. */
@@ -341,15 +378,12 @@ static void note_predictions(struct pa_run *run)
 static int begin(struct pa_run *run, struct pa_error *err)
 {
 	const struct pa_run_options *options = run->options;
-	struct pa_engine_options engine_options = {.run_name = "pipeahead-run",
-	                                           .uid = "00000000-0000-4000-8000-000000000000",
-	                                           .namespace_ = "default",
+	struct pa_engine_options engine_options = {.run_name = options->run_name,
+	                                           .uid = options->uid,
+	                                           .namespace_ = RUN_NAMESPACE,
 	                                           .arguments = options->arguments,
 	                                           .argument_count = options->argument_count};
-	int result = pa_run_preflight(options->pipeline, options->config, err);
-
-	if (result == 0)
-		result = pa_engine_new(options->pipeline, &engine_options, &run->engine, err);
+	int result = pa_engine_new(options->pipeline, &engine_options, &run->engine, err);
 	if (result < 0)
 		return result;
 	run->artifact_folder = pa_arena_printf(&run->arena, "%s/artifacts", options->scratch);

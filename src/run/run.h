@@ -39,6 +39,8 @@ struct pa_run_options {
 	const struct pa_name_value *arguments;
 	size_t argument_count;
 	enum pa_run_mode mode;
+	const char *run_name;    /* {{workflow.name}} */
+	const char *uid;         /* {{workflow.uid}}; the same for the runs of a comparison, so that paths made of it are */
 	const char *scratch;     /* pa_scratch_new() */
 	bool keep_outputs;       /* hash every output for a comparison */
 	bool quiet;              /* no progress lines */
@@ -116,8 +118,10 @@ struct pa_run_report {
 };
 
 /* Whether every task can run here; PA_ERROR_INPUT names those that cannot, and why.  Starts nothing. */
-int pa_run_preflight(const struct pa_pipeline *pipeline, const struct pa_config *config, struct pa_error *err);
+int pa_run_preflight(const struct pa_pipeline *pipeline, const struct pa_config *config,
+                     const struct pa_name_value *arguments, size_t argument_count, struct pa_error *err);
 
+/* After a preflight that passed. */
 int pa_run_execute(const struct pa_run_options *options, struct pa_run_report *ret, struct pa_error *err);
 void pa_run_report_done(struct pa_run_report *report);
 

@@ -74,7 +74,8 @@ static void file_close(struct pa_store *head)
 	free(store);
 }
 
-static int fail(const struct pa_store *head, int os_errno, const char *what, const char *path, struct pa_error *err)
+static int fail(const struct pa_store *head, int os_errno, const char *what, const char *path,
+		struct pa_error *err)
 {
 	return pa_error_set_errno(err, os_errno, "%s '%s' in %s", what, path, head->location);
 }
@@ -107,7 +108,8 @@ static int file_stat(struct pa_store *head, const char *path, struct pa_store_en
 	if (fstat(fd, &status) < 0)
 		return fail(head, errno, "looking at", path, err);
 	if (!pa_file_store_entry(&status, path, &entry))
-		return pa_error_set_errno(err, EINVAL, "'%s' in %s is a special file (device, socket or pipe)", path,
+		return pa_error_set_errno(err, EINVAL,
+					  "'%s' in %s is a special file (device, socket or pipe)", path,
 					  head->location);
 	if (entry.kind == PA_ENTRY_SYMLINK) {
 		int r = read_target(fd, "", target, sizeof(target));
@@ -158,7 +160,8 @@ static int list_name(struct listing *listing, int folder_fd, size_t prefix, unsi
 	size_t length = strlen(name);
 
 	if (prefix + length + 1 > sizeof(listing->path))
-		return pa_error_set(err, PA_ERROR_PERMANENT, "listing %s: a path below '%.*s' is longer than %d bytes",
+		return pa_error_set(err, PA_ERROR_PERMANENT,
+				    "listing %s: a path below '%.*s' is longer than %d bytes",
 				    listing->head->location, (int)prefix, listing->path, PATH_MAX - 1);
 	memcpy(listing->path + prefix, name, length + 1);
 	if (fstatat(folder_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0) {
@@ -180,15 +183,16 @@ static int list_name(struct listing *listing, int folder_fd, size_t prefix, unsi
 	if (r != 0 || entry.kind != PA_ENTRY_DIRECTORY)
 		return r;
 	if (depth + 1 > PA_STORE_FILE_MAX_DEPTH)
-		return pa_error_set(err, PA_ERROR_PERMANENT, "listing %s: '%s' is more than %d folders deep",
-				    listing->head->location, listing->path, PA_STORE_FILE_MAX_DEPTH);
+		return pa_error_set(err, PA_ERROR_PERMANENT, "listing %s: more than %d folders deep at '%s'",
+				    listing->head->location, PA_STORE_FILE_MAX_DEPTH, listing->path);
 	push_folder(listing, listing->path, depth + 1);
 	return 0;
 }
 
 static int list_folder(struct listing *listing, const struct pending_folder *folder, struct pa_error *err)
 {
-	int fd = pa_file_store_open((struct pa_file_store *)listing->head, folder->path, O_RDONLY | O_DIRECTORY, 0);
+	int fd = pa_file_store_open((struct pa_file_store *)listing->head, folder->path,
+				    O_RDONLY | O_DIRECTORY, 0);
 
 	if (fd == -ENOENT && folder->depth > 0)
 		return 0;
@@ -206,7 +210,8 @@ static int list_folder(struct listing *listing, const struct pending_folder *fol
 
 	int r = 0;
 	for (unsigned count = 0; r == 0; count++) {
-		if (count % LIST_PIECE == 0 && (r = pa_store_call_check(listing->call, "listing a source", err)) < 0)
+		if (count % LIST_PIECE == 0 &&
+		    (r = pa_store_call_check(listing->call, "listing a source", err)) < 0)
 			break;
 		errno = 0;
 		struct dirent *name = readdir(directory);
@@ -246,8 +251,8 @@ static int file_list(struct pa_store *head, const char *path, pa_store_entry_fn 
 	return r;
 }
 
-static int check_version(const struct pa_store *head, int fd, const char *path, const struct pa_hash128 *version,
-			 struct pa_error *err)
+static int check_version(const struct pa_store *head, int fd, const char *path,
+			 const struct pa_hash128 *version, struct pa_error *err)
 {
 	struct pa_store_entry entry;
 	struct stat status;
@@ -257,7 +262,8 @@ static int check_version(const struct pa_store *head, int fd, const char *path, 
 	if (S_ISDIR(status.st_mode))
 		return fail(head, EISDIR, "reading", path, err);
 	if (!S_ISREG(status.st_mode))
-		return pa_error_set_errno(err, EINVAL, "reading '%s' in %s: not a regular file", path, head->location);
+		return pa_error_set_errno(err, EINVAL, "reading '%s' in %s: not a regular file", path,
+					  head->location);
 	if (version == NULL)
 		return 0;
 	pa_file_store_entry(&status, path, &entry);
@@ -267,8 +273,8 @@ static int check_version(const struct pa_store *head, int fd, const char *path, 
 	return 0;
 }
 
-static int read_range(const struct pa_store *head, int fd, const char *path, uint64_t offset, char *data, size_t bytes,
-		      size_t *ret_bytes, const struct pa_store_call *call, struct pa_error *err)
+static int read_range(const struct pa_store *head, int fd, const char *path, uint64_t offset, char *data,
+		      size_t bytes, size_t *ret_bytes, const struct pa_store_call *call, struct pa_error *err)
 {
 	size_t done_bytes = 0;
 
@@ -292,17 +298,18 @@ static int read_range(const struct pa_store *head, int fd, const char *path, uin
 	return 0;
 }
 
-static int file_read(struct pa_store *head, const char *path, const struct pa_hash128 *version, uint64_t offset,
-		     void *data, size_t bytes, size_t *ret_bytes, const struct pa_store_call *call,
-		     struct pa_error *err)
+static int file_read(struct pa_store *head, const char *path, const struct pa_hash128 *version,
+		     uint64_t offset, void *data, size_t bytes, size_t *ret_bytes,
+		     const struct pa_store_call *call, struct pa_error *err)
 {
 	size_t got_bytes = 0;
 
 	/* O_NONBLOCK: opening a pipe that took the file's place must not wait. */
-	PA_AUTO_CLOSE int fd = pa_file_store_open((struct pa_file_store *)head, path, O_RDONLY | O_NONBLOCK, 0);
+	PA_AUTO_CLOSE int fd =
+	    pa_file_store_open((struct pa_file_store *)head, path, O_RDONLY | O_NONBLOCK, 0);
 	if (fd == -ELOOP)
-		return pa_error_set_errno(err, ELOOP, "reading '%s' in %s: symbolic links are not followed", path,
-					  head->location);
+		return pa_error_set_errno(err, ELOOP, "reading '%s' in %s: symbolic links are not followed",
+					  path, head->location);
 	if (fd < 0)
 		return fail(head, -fd, "reading", path, err);
 	int r = check_version(head, fd, path, version, err);

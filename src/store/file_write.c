@@ -68,7 +68,8 @@ static int open_or_create(const struct pa_file_store *store, const char *path, u
 }
 
 int pa_file_store_open_write(struct pa_store *head, const char *path, unsigned flags, uint32_t mode,
-			     struct pa_store_file **ret, const struct pa_store_call *call, struct pa_error *err)
+			     struct pa_store_file **ret, const struct pa_store_call *call,
+			     struct pa_error *err)
 {
 	struct pa_file_store *store = (struct pa_file_store *)head;
 	struct stat status;
@@ -181,8 +182,8 @@ static int set_mtime(const struct pa_file_store *store, const char *path, int64_
 }
 
 int pa_file_store_set_attributes(struct pa_store *head, const char *path,
-				 const struct pa_store_attributes *attributes, const struct pa_store_call *call,
-				 struct pa_error *err)
+				 const struct pa_store_attributes *attributes,
+				 const struct pa_store_call *call, struct pa_error *err)
 {
 	struct pa_file_store *store = (struct pa_file_store *)head;
 	int r = 0;
@@ -228,8 +229,8 @@ int pa_file_store_make_symlink(struct pa_store *head, const char *path, const ch
 	return 0;
 }
 
-int pa_file_store_remove(struct pa_store *head, const char *path, bool directory, const struct pa_store_call *call,
-			 struct pa_error *err)
+int pa_file_store_remove(struct pa_store *head, const char *path, bool directory,
+			 const struct pa_store_call *call, struct pa_error *err)
 {
 	struct pa_file_store *store = (struct pa_file_store *)head;
 	const char *name = NULL;

@@ -23,8 +23,8 @@ struct pa_link {
 	uint64_t bandwidth_bps;
 	int64_t latency_ns;
 	uint32_t connections;
-	uint32_t busy;          /* connections taken */
-	int64_t next_free_ns;   /* the virtual clock: when the last transfer that was booked has crossed */
+	uint32_t busy;        /* connections taken */
+	int64_t next_free_ns; /* the virtual clock: when the last transfer that was booked has crossed */
 	uint64_t total_bytes;
 	struct link_turn *first; /* by start */
 	struct link_turn *last;
@@ -147,8 +147,8 @@ static void link_leave(struct pa_link *link, struct link_turn *turn, int64_t unu
 	pthread_cond_broadcast(&link->changed);
 }
 
-static int link_transfer(struct pa_link *link, int64_t ready_ns, uint64_t bytes, const struct pa_store_call *call,
-			 struct pa_error *err)
+static int link_transfer(struct pa_link *link, int64_t ready_ns, uint64_t bytes,
+			 const struct pa_store_call *call, struct pa_error *err)
 {
 	int64_t transfer_ns = pa_link_transfer_ns(link->bandwidth_bps, bytes);
 	int64_t now_ns = pa_clock_ns();

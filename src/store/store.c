@@ -44,25 +44,28 @@ int64_t pa_store_call_wake_ns(const struct pa_store_call *call, int64_t wake_ns)
 }
 
 /* "scheme://rest" → the driver and where rest begins. */
-static int find_driver(const char *location, pa_store_opener *ret_open, const char **ret_rest, struct pa_error *err)
+static int find_driver(const char *location, pa_store_opener *ret_open, const char **ret_rest,
+		       struct pa_error *err)
 {
 	const char *colon = strstr(location, "://");
 
 	if (colon == NULL)
-		return pa_error_set(err, PA_ERROR_INPUT,
-				    "source '%s': no scheme; write it as scheme://…, for a folder file:///path",
-				    location);
+		return pa_error_set(
+		    err, PA_ERROR_INPUT,
+		    "source '%s': no scheme; write it as scheme://…, for a folder file:///path", location);
 	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
 		size_t length = strlen(drivers[i].scheme);
-		if (length == (size_t)(colon - location) && strncmp(drivers[i].scheme, location, length) == 0) {
+		if (length == (size_t)(colon - location) &&
+		    strncmp(drivers[i].scheme, location, length) == 0) {
 			*ret_open = drivers[i].open;
 			*ret_rest = colon + 3;
 			return 0;
 		}
 	}
-	return pa_error_set(err, PA_ERROR_INPUT,
-			    "source '%s': no driver for this scheme; known: file:///path (a mounted volume works too)",
-			    location);
+	return pa_error_set(
+	    err, PA_ERROR_INPUT,
+	    "source '%s': no driver for this scheme; known: file:///path (a mounted volume works too)",
+	    location);
 }
 
 int pa_store_open(const struct pa_store_options *options, struct pa_store **ret, struct pa_error *err)
@@ -75,7 +78,8 @@ int pa_store_open(const struct pa_store_options *options, struct pa_store **ret,
 		return pa_error_set(err, PA_ERROR_INPUT, "source '%s': %u connections; at most %u",
 				    options->location, options->connections, PA_STORE_MAX_CONNECTIONS);
 	if (options->latency_ns < 0)
-		return pa_error_set(err, PA_ERROR_INPUT, "source '%s': a latency below zero", options->location);
+		return pa_error_set(err, PA_ERROR_INPUT, "source '%s': a latency below zero",
+				    options->location);
 	int r = find_driver(options->location, &open, &rest, err);
 	if (r == 0)
 		r = open(rest, &store, err);
@@ -90,8 +94,9 @@ int pa_store_open(const struct pa_store_options *options, struct pa_store **ret,
 	store->location = strdup(options->location);
 	if (store->location == NULL)
 		abort();
-	store->link = pa_link_new(options->bandwidth_bps, options->latency_ns,
-				  options->connections != 0 ? options->connections : PA_STORE_DEFAULT_CONNECTIONS);
+	store->link =
+	    pa_link_new(options->bandwidth_bps, options->latency_ns,
+			options->connections != 0 ? options->connections : PA_STORE_DEFAULT_CONNECTIONS);
 	store->read_only = options->read_only;
 	store->abilities = options->read_only ? 0 : store->ops->abilities;
 	store->references = 1;
@@ -121,16 +126,19 @@ static int check_path(const struct pa_store *store, const char *path, struct pa_
 		return 0;
 	for (const char *part = path;;) {
 		size_t length = strcspn(part, "/");
-		if (length == 0 || (length == 1 && part[0] == '.') || (length == 2 && part[0] == '.' && part[1] == '.'))
+		if (length == 0 || (length == 1 && part[0] == '.') ||
+		    (length == 2 && part[0] == '.' && part[1] == '.'))
 			return pa_error_set(err, PA_ERROR_INPUT,
-					    "%s: '%s' is not a path below the source's root", store->location, path);
+					    "%s: '%s' is not a path below the source's root", store->location,
+					    path);
 		if (part[length] == '\0')
 			return 0;
 		part += length + 1;
 	}
 }
 
-static int begin(struct pa_store *store, const char *path, const struct pa_store_call *call, struct pa_error *err)
+static int begin(struct pa_store *store, const char *path, const struct pa_store_call *call,
+		 struct pa_error *err)
 {
 	int r = check_path(store, path, err);
 
@@ -142,13 +150,12 @@ static int begin(struct pa_store *store, const char *path, const struct pa_store
 static int begin_change(struct pa_store *store, unsigned abilities, const char *path,
 			const struct pa_store_call *call, struct pa_error *err)
 {
-	if (store->read_only) {
-		pa_error_set_errno(err, EROFS, "%s: '%s'", store->location, path);
-		return pa_error_wrap(err, "the source is configured with access: read");
-	}
+	if (store->read_only)
+		return pa_error_set_errno(err, EROFS, "%s: '%s': the source is configured with access: read",
+					  store->location, path);
 	if ((store->abilities & abilities) != abilities)
-		return pa_error_set_errno(err, ENOTSUP, "%s: '%s': the %s driver cannot do this", store->location,
-					  path, store->ops->scheme);
+		return pa_error_set_errno(err, ENOTSUP, "%s: '%s': the %s driver cannot do this",
+					  store->location, path, store->ops->scheme);
 	return begin(store, path, call, err);
 }
 
@@ -226,8 +233,9 @@ int pa_store_close_write(struct pa_store *store, struct pa_store_file *file, str
 	return store->ops->close_write(file, ret, call, err);
 }
 
-int pa_store_set_attributes(struct pa_store *store, const char *path, const struct pa_store_attributes *attributes,
-			    const struct pa_store_call *call, struct pa_error *err)
+int pa_store_set_attributes(struct pa_store *store, const char *path,
+			    const struct pa_store_attributes *attributes, const struct pa_store_call *call,
+			    struct pa_error *err)
 {
 	unsigned needed = 0;
 
@@ -255,8 +263,8 @@ int pa_store_make_symlink(struct pa_store *store, const char *path, const char *
 	return r < 0 ? r : store->ops->make_symlink(store, path, target, call, err);
 }
 
-int pa_store_remove(struct pa_store *store, const char *path, bool directory, const struct pa_store_call *call,
-		    struct pa_error *err)
+int pa_store_remove(struct pa_store *store, const char *path, bool directory,
+		    const struct pa_store_call *call, struct pa_error *err)
 {
 	int r = begin_change(store, directory ? PA_STORE_DIRECTORIES : 0, path, call, err);
 

@@ -20,18 +20,19 @@
 #include "cache/cache.h"
 #include "mount/mount.h"
 
-#define SMALL_BYTES    20480u
-#define RANDOM_BYTES   4096u
-#define RANDOM_READS   50000u
+#define SMALL_BYTES      20480u
+#define RANDOM_BYTES     4096u
+#define RANDOM_READS     50000u
 #define SEQUENTIAL_BYTES (1u << 20)
-#define MAX_ROUNDS     99u
-#define PATH_BYTES     512u
+#define MAX_ROUNDS       99u
+#define PATH_BYTES       512u
 
 enum way { WAY_TMPFS, WAY_BIND, WAY_PASSTHROUGH, WAY_DIRECT, WAYS };
 enum job { JOB_SEQUENTIAL, JOB_RANDOM, JOB_SMALL_FIRST, JOB_SMALL_AGAIN, JOBS };
 
 static const char *const way_names[] = {"tmpfs", "bind", "passthrough", "direct"};
-static const char *const job_names[] = {"sequential_1MiB", "random_4KiB", "small_files_first", "small_files_again"};
+static const char *const job_names[] = {"sequential_1MiB", "random_4KiB", "small_files_first",
+					"small_files_again"};
 
 struct sample {
 	double wall_s;
@@ -213,7 +214,7 @@ static void read_small(const struct bench *bench, enum way way, char *block)
 		snprintf(path, sizeof(path), "%s/%u", bench->roots[way], i);
 		int fd = open(path, O_RDONLY | O_CLOEXEC);
 		check(fd, path);
-		check((int)read(fd, block, SEQUENTIAL_BYTES), path);
+		check((int)read(fd, block, SMALL_BYTES), path);
 		close(fd);
 	}
 }
@@ -239,10 +240,11 @@ static void measure_all(struct bench *bench)
 
 	memset(block, 1, SEQUENTIAL_BYTES);
 	for (unsigned round = 0; round < bench->rounds; round++)
-		for (int job = 0; job < JOBS; job++)
-			for (int way = 0; way < WAYS; way++) {
+		for (int way = 0; way < WAYS; way++)
+			for (int job = 0; job < JOBS; job++) {
 				/* "First" is with nothing of the names in the kernel. */
-				int fd = job == JOB_SMALL_FIRST ? open("/proc/sys/vm/drop_caches", O_WRONLY) : -1;
+				int fd =
+				    job == JOB_SMALL_FIRST ? open("/proc/sys/vm/drop_caches", O_WRONLY) : -1;
 				if (fd >= 0 && write(fd, "2", 1) < 0)
 					give_up("drop_caches", strerror(errno));
 				if (fd >= 0)
@@ -282,15 +284,17 @@ static void print_way(const struct bench *bench, int job, int way)
 		       : job == JOB_RANDOM   ? (double)RANDOM_READS * RANDOM_BYTES
 					     : (double)bench->small_files * SMALL_BYTES;
 
-	printf("      \"%s\": {\"wall_s\": %.4f, \"cpu_s\": %.4f, \"MB_per_s\": %.0f, \"cpu_s_per_GB\": %.4f, "
-	       "\"cpu_us_per_operation\": %.2f, \"wall_ratio\": %.2f, \"cpu_ratio\": %.2f}%s\n",
-	       way_names[way], wall, cpu, bytes / 1e6 / wall, cpu / (bytes / 1e9), cpu * 1e6 / operations,
-	       wall / base_wall, cpu / base_cpu, way + 1 < WAYS ? "," : "");
+	printf(
+	    "      \"%s\": {\"wall_s\": %.4f, \"cpu_s\": %.4f, \"MB_per_s\": %.0f, \"cpu_s_per_GB\": %.4f, "
+	    "\"cpu_us_per_operation\": %.2f, \"wall_ratio\": %.2f, \"cpu_ratio\": %.2f}%s\n",
+	    way_names[way], wall, cpu, bytes / 1e6 / wall, cpu / (bytes / 1e9), cpu * 1e6 / operations,
+	    wall / base_wall, cpu / base_cpu, way + 1 < WAYS ? "," : "");
 }
 
 static void print_all(const struct bench *bench)
 {
-	printf("{\n  \"schema\": \"pipeahead/bench-mount/v1\",\n  \"large_bytes\": %llu,\n  \"small_files\": %u,\n"
+	printf("{\n  \"schema\": \"pipeahead/bench-mount/v1\",\n  \"large_bytes\": %llu,\n  \"small_files\": "
+	       "%u,\n"
 	       "  \"small_bytes\": %u,\n  \"rounds\": %u,\n  \"jobs\": {\n",
 	       (unsigned long long)bench->large_bytes, bench->small_files, SMALL_BYTES, bench->rounds);
 	for (int job = 0; job < JOBS; job++) {
@@ -326,7 +330,8 @@ int main(int count, char **values)
 	bench.large_bytes = (uint64_t)argument(count, values, 1, 512) << 20;
 	bench.small_files = argument(count, values, 2, 20000);
 	bench.rounds = argument(count, values, 3, 5);
-	if (bench.large_bytes == 0 || bench.small_files == 0 || bench.rounds == 0 || bench.rounds > MAX_ROUNDS) {
+	if (bench.large_bytes == 0 || bench.small_files == 0 || bench.rounds == 0 ||
+	    bench.rounds > MAX_ROUNDS) {
 		fprintf(stderr, "usage: mount_bench [MiB] [SMALL_FILES] [ROUNDS up to %u]\n", MAX_ROUNDS);
 		return 2;
 	}

@@ -172,9 +172,9 @@ static inline int fault_begin(struct fault_store *store, const char *path, uint6
 	return place;
 }
 
-static inline int fault_read(struct pa_store *head, const char *path, const struct pa_hash128 *version, uint64_t offset,
-			     void *data, size_t bytes, size_t *ret_bytes, const struct pa_store_call *call,
-			     struct pa_error *err)
+static inline int fault_read(struct pa_store *head, const char *path, const struct pa_hash128 *version,
+			     uint64_t offset, void *data, size_t bytes, size_t *ret_bytes,
+			     const struct pa_store_call *call, struct pa_error *err)
 {
 	struct fault_store *store = (struct fault_store *)head;
 
@@ -208,7 +208,8 @@ static inline int fault_read(struct pa_store *head, const char *path, const stru
 }
 
 static inline int fault_open_write(struct pa_store *head, const char *path, unsigned flags, uint32_t mode,
-				   struct pa_store_file **ret, const struct pa_store_call *call, struct pa_error *err)
+				   struct pa_store_file **ret, const struct pa_store_call *call,
+				   struct pa_error *err)
 {
 	return pa_store_open_write(((struct fault_store *)head)->below, path, flags, mode, ret, call, err);
 }
@@ -221,7 +222,8 @@ static inline int fault_write(struct pa_store_file *file, const void *data, size
 	return pa_store_write(fault_below, file, data, bytes, offset, call, err);
 }
 
-static inline int fault_sync(struct pa_store_file *file, const struct pa_store_call *call, struct pa_error *err)
+static inline int fault_sync(struct pa_store_file *file, const struct pa_store_call *call,
+			     struct pa_error *err)
 {
 	return pa_store_sync(fault_below, file, call, err);
 }
@@ -233,8 +235,8 @@ static inline int fault_close_write(struct pa_store_file *file, struct pa_store_
 }
 
 static inline int fault_set_attributes(struct pa_store *head, const char *path,
-				       const struct pa_store_attributes *attributes, const struct pa_store_call *call,
-				       struct pa_error *err)
+				       const struct pa_store_attributes *attributes,
+				       const struct pa_store_call *call, struct pa_error *err)
 {
 	return pa_store_set_attributes(((struct fault_store *)head)->below, path, attributes, call, err);
 }
@@ -363,7 +365,8 @@ static inline void fixture_open(struct fixture *fixture, const struct fixture_op
 	    .read_only = options->read_only,
 	    .readahead_chunks = options->readahead_chunks,
 	};
-	if (pa_cache_open_data_set(fixture->cache, &data_set_options, &no_limit, &fixture->data_set, &err) < 0)
+	if (pa_cache_open_data_set(fixture->cache, &data_set_options, &no_limit, &fixture->data_set, &err) <
+	    0)
 		fail_msg("%s", err.message);
 }
 
@@ -455,7 +458,8 @@ static inline bool fixture_wait_resident(struct fixture *fixture, const char *pa
 	return true;
 }
 
-static inline struct pa_assignment fixture_assignment(const char *path, int64_t deadline_in_ns, int64_t keep_in_ns)
+static inline struct pa_assignment fixture_assignment(const char *path, int64_t deadline_in_ns,
+						      int64_t keep_in_ns)
 {
 	return (struct pa_assignment){
 	    .data_set = "set",
@@ -465,7 +469,8 @@ static inline struct pa_assignment fixture_assignment(const char *path, int64_t 
 	};
 }
 
-static inline void fixture_assign(struct fixture *fixture, const struct pa_assignment *assignments, size_t count)
+static inline void fixture_assign(struct fixture *fixture, const struct pa_assignment *assignments,
+				  size_t count)
 {
 	struct pa_error err = PA_ERROR_INIT;
 

@@ -47,7 +47,8 @@ static void test_smaller_quota_than_data(void **state)
 	fixture_begin(&fixture);
 	fixture_file(fixture.source, "a", 1, 8 * MIB);
 	fixture_file(fixture.source, "b", 2, 100);
-	fixture_open(&fixture, &(struct fixture_options){.quota_bytes = 2 * MIB + 4096, .readahead_chunks = 2});
+	fixture_open(&fixture,
+		     &(struct fixture_options){.quota_bytes = 2 * MIB + 4096, .readahead_chunks = 2});
 	struct pa_file *file = fixture_file_open(&fixture, "a", PA_FILE_READ);
 	struct pa_file *small = fixture_file_open(&fixture, "b", PA_FILE_READ);
 	for (int pass = 0; pass < 2; pass++)
@@ -120,8 +121,10 @@ static void run_readers(struct fixture *fixture, int count, int rounds, uint64_t
 	struct reader readers[16];
 
 	for (int i = 0; i < count; i++) {
-		readers[i] = (struct reader){
-		    .fixture = fixture, .random = (unsigned)i + 1, .size_bytes = size_bytes, .rounds = rounds};
+		readers[i] = (struct reader){.fixture = fixture,
+					     .random = (unsigned)i + 1,
+					     .size_bytes = size_bytes,
+					     .rounds = rounds};
 		assert_int_equal(pthread_create(&readers[i].thread, NULL, read_randomly, &readers[i]), 0);
 	}
 	for (int i = 0; i < count; i++)
@@ -149,8 +152,8 @@ static void test_many_readers_in_little_memory(void **state)
 	struct fixture fixture;
 	fixture_begin(&fixture);
 	fixture_file(fixture.source, "a", 1, 6 * MIB + 5);
-	fixture_open(&fixture,
-		     &(struct fixture_options){.readahead_chunks = 2, .quota_bytes = 3 * MIB, .verify_every = 5});
+	fixture_open(&fixture, &(struct fixture_options){
+				   .readahead_chunks = 2, .quota_bytes = 3 * MIB, .verify_every = 5});
 	run_readers(&fixture, 16, 20, 6 * MIB + 5);
 	struct pa_cache_status status = fixture_status(&fixture);
 	assert_true(status.peak_bytes <= 3 * MIB);
@@ -238,7 +241,8 @@ static void test_permanent_error(void **state)
 	struct pa_error err = PA_ERROR_INIT;
 	char data[10];
 	size_t got;
-	assert_int_equal(pa_file_read(file, 0, data, 10, &got, NULL, &no_limit, &err), -(int)PA_ERROR_PERMANENT);
+	assert_int_equal(pa_file_read(file, 0, data, 10, &got, NULL, &no_limit, &err),
+			 -(int)PA_ERROR_PERMANENT);
 	assert_int_equal(pa_error_to_errno(&err), EIO);
 	assert_int_equal(fixture_status(&fixture).failed_loads, 1);
 	assert_non_null(strstr(fixture_status(&fixture).last_error, "'a' cannot be read"));
@@ -284,10 +288,12 @@ static void test_changed_at_the_source(void **state)
 	struct pa_error err = PA_ERROR_INIT;
 	char data[10];
 	size_t got;
-	assert_int_equal(pa_file_read(file, MIB, data, 10, &got, NULL, &no_limit, &err), -(int)PA_ERROR_CHANGED);
+	assert_int_equal(pa_file_read(file, MIB, data, 10, &got, NULL, &no_limit, &err),
+			 -(int)PA_ERROR_CHANGED);
 	assert_int_equal(pa_error_to_errno(&err), ESTALE);
 	/* The old handle stays stale, a new one has the new content and size. */
-	assert_int_equal(pa_file_read(file, 2 * MIB, data, 10, &got, NULL, &no_limit, &err), -(int)PA_ERROR_CHANGED);
+	assert_int_equal(pa_file_read(file, 2 * MIB, data, 10, &got, NULL, &no_limit, &err),
+			 -(int)PA_ERROR_CHANGED);
 	struct pa_attributes attributes;
 	assert_int_equal(pa_tree_lookup(fixture.data_set, PA_INODE_ROOT, "a", &attributes, &err), 0);
 	assert_int_equal(attributes.size_bytes, 2 * MIB);
@@ -355,7 +361,8 @@ static void test_free_wakes_readers(void **state)
 	struct pa_error err = PA_ERROR_INIT;
 	char data[10];
 	size_t got;
-	assert_int_equal(pa_file_read(file, 0, data, 10, &got, NULL, &no_limit, &err), -(int)PA_ERROR_CANCELLED);
+	assert_int_equal(pa_file_read(file, 0, data, 10, &got, NULL, &no_limit, &err),
+			 -(int)PA_ERROR_CANCELLED);
 	fixture_file_close(file);
 	pthread_join(thread, NULL);
 	assert_true(pa_clock_ns() - since_ns < 2 * SECOND);
@@ -403,13 +410,19 @@ static void test_hold_whole(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_reads_any_range),      cmocka_unit_test(test_smaller_quota_than_data),
-	    cmocka_unit_test(test_bypass),               cmocka_unit_test(test_one_fetch_per_chunk),
+	    cmocka_unit_test(test_reads_any_range),
+	    cmocka_unit_test(test_smaller_quota_than_data),
+	    cmocka_unit_test(test_bypass),
+	    cmocka_unit_test(test_one_fetch_per_chunk),
 	    cmocka_unit_test(test_many_readers_in_little_memory),
-	    cmocka_unit_test(test_account),              cmocka_unit_test(test_readahead),
-	    cmocka_unit_test(test_transient_errors),     cmocka_unit_test(test_permanent_error),
-	    cmocka_unit_test(test_deadline_and_cancel),  cmocka_unit_test(test_changed_at_the_source),
-	    cmocka_unit_test(test_corrupt_chunk),        cmocka_unit_test(test_free_wakes_readers),
+	    cmocka_unit_test(test_account),
+	    cmocka_unit_test(test_readahead),
+	    cmocka_unit_test(test_transient_errors),
+	    cmocka_unit_test(test_permanent_error),
+	    cmocka_unit_test(test_deadline_and_cancel),
+	    cmocka_unit_test(test_changed_at_the_source),
+	    cmocka_unit_test(test_corrupt_chunk),
+	    cmocka_unit_test(test_free_wakes_readers),
 	    cmocka_unit_test(test_hold_whole),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -142,7 +142,8 @@ static void test_append_and_truncate(void **state)
 	fixture_begin(&fixture);
 	fixture_file(fixture.source, "a", 1, 2 * MIB);
 	fixture_open(&fixture, &(struct fixture_options){0});
-	struct pa_file *file = fixture_file_open(&fixture, "a", PA_FILE_READ | PA_FILE_WRITE | PA_FILE_APPEND);
+	struct pa_file *file =
+	    fixture_file_open(&fixture, "a", PA_FILE_READ | PA_FILE_WRITE | PA_FILE_APPEND);
 	struct pa_error err = PA_ERROR_INIT;
 	unsigned char data[500];
 	fixture_fill(data, 1, 2 * MIB, 500);
@@ -151,14 +152,16 @@ static void test_append_and_truncate(void **state)
 	uint64_t inode = fixture_inode(&fixture, "a");
 	struct pa_attributes attributes;
 	struct pa_store_attributes set = {.set_size = true, .size_bytes = MIB + 1000};
-	assert_int_equal(pa_tree_set_attributes(fixture.data_set, inode, &set, &attributes, &no_limit, &err), 0);
+	assert_int_equal(pa_tree_set_attributes(fixture.data_set, inode, &set, &attributes, &no_limit, &err),
+			 0);
 	assert_int_equal(attributes.size_bytes, MIB + 1000);
 	assert_int_equal(fixture_resident(&fixture, "a"), MIB + 1000);
 	assert_int_equal(fixture_status(&fixture).used_bytes, MIB + 4096);
 	fixture_check(file, 1, 0, MIB + 1000);
 	/* Longer again: what was cut off does not come back. */
 	set.size_bytes = 2 * MIB;
-	assert_int_equal(pa_tree_set_attributes(fixture.data_set, inode, &set, &attributes, &no_limit, &err), 0);
+	assert_int_equal(pa_tree_set_attributes(fixture.data_set, inode, &set, &attributes, &no_limit, &err),
+			 0);
 	size_t got;
 	assert_int_equal(pa_file_read(file, MIB + 1000, data, 500, &got, NULL, &no_limit, &err), 0);
 	assert_int_equal(got, 500);
@@ -171,8 +174,10 @@ static void test_append_and_truncate(void **state)
 	fixture_file_close(file);
 	assert_source(&fixture, "a", 3, 100);
 	assert_int_equal(fixture_resident(&fixture, "a"), 100);
-	set = (struct pa_store_attributes){.set_mode = true, .mode = 0600, .set_mtime = true, .mtime_ns = 1500000000};
-	assert_int_equal(pa_tree_set_attributes(fixture.data_set, inode, &set, &attributes, &no_limit, &err), 0);
+	set = (struct pa_store_attributes){
+	    .set_mode = true, .mode = 0600, .set_mtime = true, .mtime_ns = 1500000000};
+	assert_int_equal(pa_tree_set_attributes(fixture.data_set, inode, &set, &attributes, &no_limit, &err),
+			 0);
 	assert_int_equal(attributes.mode, 0600);
 	assert_int_equal(attributes.mtime_ns, 1500000000);
 	refresh(&fixture);
@@ -200,9 +205,11 @@ static void test_remove_while_open(void **state)
 	fixture_check(file, 1, 0, MIB);
 	char byte;
 	size_t got;
-	assert_int_equal(pa_file_read(file, MIB, &byte, 1, &got, NULL, &no_limit, &err), -(int)PA_ERROR_CHANGED);
+	assert_int_equal(pa_file_read(file, MIB, &byte, 1, &got, NULL, &no_limit, &err),
+			 -(int)PA_ERROR_CHANGED);
 	fixture_file_close(file);
-	assert_int_equal(pa_tree_attributes(fixture.data_set, inode, &attributes, &err), -(int)PA_ERROR_NOT_FOUND);
+	assert_int_equal(pa_tree_attributes(fixture.data_set, inode, &attributes, &err),
+			 -(int)PA_ERROR_NOT_FOUND);
 	assert_int_equal(fixture_status(&fixture).used_bytes, 0);
 	assert_int_equal(pa_tree_remove(fixture.data_set, PA_INODE_ROOT, "a", false, &no_limit, &err),
 			 -(int)PA_ERROR_NOT_FOUND);
@@ -218,7 +225,8 @@ static void test_names(void **state)
 	struct pa_error err = PA_ERROR_INIT;
 	struct pa_attributes folder;
 	struct pa_attributes other;
-	assert_int_equal(pa_tree_make_directory(fixture.data_set, PA_INODE_ROOT, "d", 0750, &folder, &no_limit, &err), 0);
+	assert_int_equal(
+	    pa_tree_make_directory(fixture.data_set, PA_INODE_ROOT, "d", 0750, &folder, &no_limit, &err), 0);
 	assert_int_equal(folder.kind, PA_ENTRY_DIRECTORY);
 	assert_int_equal(folder.mode, 0750);
 	struct pa_file *file = create(&fixture, folder.inode, "new.tmp", PA_FILE_EXCLUSIVE);
@@ -227,15 +235,20 @@ static void test_names(void **state)
 	file = create(&fixture, folder.inode, "final", 0);
 	write_range(file, 5, 0, 300);
 	/* A rename over a file that is open. */
-	assert_int_equal(pa_tree_rename(fixture.data_set, folder.inode, "new.tmp", folder.inode, "final", true, &no_limit, &err),
+	assert_int_equal(pa_tree_rename(fixture.data_set, folder.inode, "new.tmp", folder.inode, "final",
+					true, &no_limit, &err),
 			 -(int)PA_ERROR_PERMANENT);
 	assert_int_equal(pa_error_to_errno(&err), EEXIST);
-	assert_int_equal(pa_tree_rename(fixture.data_set, folder.inode, "new.tmp", folder.inode, "final", false, &no_limit, &err), 0);
+	assert_int_equal(pa_tree_rename(fixture.data_set, folder.inode, "new.tmp", folder.inode, "final",
+					false, &no_limit, &err),
+			 0);
 	fixture_check(file, 5, 0, 300);
 	fixture_file_close(file);
 	assert_int_equal(fixture_inode(&fixture, "d/new.tmp"), 0);
 	/* The folder moves, too; its files stay in memory through all of it. */
-	assert_int_equal(pa_tree_rename(fixture.data_set, PA_INODE_ROOT, "d", PA_INODE_ROOT, "e", false, &no_limit, &err), 0);
+	assert_int_equal(
+	    pa_tree_rename(fixture.data_set, PA_INODE_ROOT, "d", PA_INODE_ROOT, "e", false, &no_limit, &err),
+	    0);
 	refresh(&fixture);
 	assert_int_equal(fixture_resident(&fixture, ""), 5000);
 	assert_int_equal(fixture_status(&fixture).used_bytes, 8192);
@@ -243,21 +256,26 @@ static void test_names(void **state)
 	fixture_check(file, 4, 0, 5000);
 	fixture_file_close(file);
 	assert_int_equal(fault_reads(fixture.store), 0);
-	assert_int_equal(pa_tree_make_symlink(fixture.data_set, folder.inode, "l", "final", &other, &no_limit, &err), 0);
+	assert_int_equal(
+	    pa_tree_make_symlink(fixture.data_set, folder.inode, "l", "final", &other, &no_limit, &err), 0);
 	char target[16];
 	assert_int_equal(pa_tree_read_link(fixture.data_set, other.inode, target, sizeof(target), &err), 0);
 	assert_string_equal(target, "final");
-	assert_int_equal(pa_tree_read_link(fixture.data_set, other.inode, target, 5, &err), -(int)PA_ERROR_PERMANENT);
-	assert_int_equal(pa_tree_remove(fixture.data_set, PA_INODE_ROOT, "e", true, &no_limit, &err), -(int)PA_ERROR_PERMANENT);
+	assert_int_equal(pa_tree_read_link(fixture.data_set, other.inode, target, 5, &err),
+			 -(int)PA_ERROR_PERMANENT);
+	assert_int_equal(pa_tree_remove(fixture.data_set, PA_INODE_ROOT, "e", true, &no_limit, &err),
+			 -(int)PA_ERROR_PERMANENT);
 	assert_int_equal(pa_error_to_errno(&err), ENOTEMPTY);
 	struct pa_file *none = NULL;
-	assert_int_equal(pa_file_create(fixture.data_set, folder.inode, "final", PA_FILE_WRITE | PA_FILE_EXCLUSIVE, 0600,
-					&none, &other, &no_limit, &err),
+	assert_int_equal(pa_file_create(fixture.data_set, folder.inode, "final",
+					PA_FILE_WRITE | PA_FILE_EXCLUSIVE, 0600, &none, &other, &no_limit,
+					&err),
 			 -(int)PA_ERROR_PERMANENT);
 	assert_int_equal(pa_error_to_errno(&err), EEXIST);
 	static const char *const bad[] = {"", ".", "..", "a/b"};
 	for (size_t i = 0; i < 4; i++)
-		assert_int_equal(pa_tree_make_directory(fixture.data_set, PA_INODE_ROOT, bad[i], 0700, &other, &no_limit, &err),
+		assert_int_equal(pa_tree_make_directory(fixture.data_set, PA_INODE_ROOT, bad[i], 0700, &other,
+							&no_limit, &err),
 				 -(int)PA_ERROR_PERMANENT);
 	fixture_end(&fixture);
 }
@@ -276,9 +294,11 @@ static void test_read_only(void **state)
 	uint64_t inode = fixture_inode(&fixture, "a");
 	assert_true(pa_file_open(fixture.data_set, inode, PA_FILE_WRITE, &file, &no_limit, &err) < 0);
 	assert_int_equal(pa_error_to_errno(&err), EROFS);
-	assert_true(pa_file_open(fixture.data_set, inode, PA_FILE_READ | PA_FILE_TRUNCATE, &file, &no_limit, &err) < 0);
+	assert_true(pa_file_open(fixture.data_set, inode, PA_FILE_READ | PA_FILE_TRUNCATE, &file, &no_limit,
+				 &err) < 0);
 	assert_int_equal(pa_error_to_errno(&err), EROFS);
-	assert_true(pa_file_create(fixture.data_set, 1, "b", PA_FILE_WRITE, 0600, &file, &attributes, &no_limit, &err) < 0);
+	assert_true(pa_file_create(fixture.data_set, 1, "b", PA_FILE_WRITE, 0600, &file, &attributes,
+				   &no_limit, &err) < 0);
 	assert_int_equal(pa_error_to_errno(&err), EROFS);
 	assert_true(pa_tree_remove(fixture.data_set, 1, "a", false, &no_limit, &err) < 0);
 	assert_true(pa_tree_rename(fixture.data_set, 1, "a", 1, "b", false, &no_limit, &err) < 0);
@@ -357,6 +377,37 @@ static void test_write_to_held(void **state)
 	fixture_end(&fixture);
 }
 
+/* Appending to a whole file leaves it whole, for those who hold it and for the next. */
+static void test_appended_stays_whole(void **state)
+{
+	(void)state;
+	struct fixture fixture;
+	fixture_begin(&fixture);
+	fixture_file(fixture.source, "a", 1, 5000);
+	fixture_open(&fixture, &(struct fixture_options){0});
+	struct pa_file *reader = fixture_file_open(&fixture, "a", PA_FILE_READ);
+	fixture_check(reader, 1, 0, 5000);
+	assert_true(pa_file_hold_whole(reader) >= 0);
+	for (unsigned i = 0; i < 3; i++) {
+		struct pa_file *writer = fixture_file_open(&fixture, "a", PA_FILE_WRITE);
+		write_range(writer, 1, 5000 + i * 3, 3);
+		struct pa_file *late = fixture_file_open(&fixture, "a", PA_FILE_READ);
+		assert_true(pa_file_hold_whole(late) >= 0);
+		pa_file_release_whole(late);
+		fixture_file_close(late);
+		fixture_file_close(writer);
+		assert_int_equal(fixture_resident(&fixture, "a"), 5000 + i * 3 + 3);
+	}
+	pa_file_release_whole(reader);
+	fixture_file_close(reader);
+	reader = fixture_file_open(&fixture, "a", PA_FILE_READ);
+	assert_true(pa_file_hold_whole(reader) >= 0);
+	pa_file_release_whole(reader);
+	fixture_file_close(reader);
+	assert_int_equal(fault_reads(fixture.store), 1);
+	fixture_end(&fixture);
+}
+
 static void test_foreign_change_before_writing(void **state)
 {
 	(void)state;
@@ -408,7 +459,8 @@ static void *read_parts(void *context)
 	for (int i = 0; i < 60; i++) {
 		struct pa_file *file = fixture_file_open(part->fixture, "a", PA_FILE_READ);
 		size_t got = 0;
-		if (pa_file_read(file, (uint64_t)(i % 8) * PART_BYTES, data, PART_BYTES, &got, NULL, &no_limit, &err) < 0)
+		if (pa_file_read(file, (uint64_t)(i % 8) * PART_BYTES, data, PART_BYTES, &got, NULL,
+				 &no_limit, &err) < 0)
 			fail_msg("%s", err.message);
 		fixture_file_close(file);
 	}
@@ -436,7 +488,8 @@ static void test_many_writers(void **state)
 	struct fixture fixture;
 	fixture_begin(&fixture);
 	fixture_file(fixture.source, "a", 0, 8 * PART_BYTES);
-	fixture_open(&fixture, &(struct fixture_options){.quota_bytes = 2 * MIB, .verify_every = 4, .readahead_chunks = 1});
+	fixture_open(&fixture, &(struct fixture_options){
+				   .quota_bytes = 2 * MIB, .verify_every = 4, .readahead_chunks = 1});
 	struct part parts[8];
 	struct part readers[4];
 	struct part other = {.fixture = &fixture};
@@ -493,10 +546,13 @@ static void test_listing_under_changes(void **state)
 	assert_int_equal(pa_tree_lookup(fixture.data_set, PA_INODE_ROOT, "b", &attributes, &err), 0);
 	assert_int_equal(pa_tree_remove(fixture.data_set, PA_INODE_ROOT, "b", false, &no_limit, &err), 0);
 	assert_int_equal(pa_tree_remove(fixture.data_set, PA_INODE_ROOT, "c", false, &no_limit, &err), 0);
-	assert_int_equal(pa_tree_rename(fixture.data_set, PA_INODE_ROOT, "a", PA_INODE_ROOT, "z", false, &no_limit, &err), 0);
+	assert_int_equal(
+	    pa_tree_rename(fixture.data_set, PA_INODE_ROOT, "a", PA_INODE_ROOT, "z", false, &no_limit, &err),
+	    0);
 	assert_int_equal(pa_tree_list(fixture.data_set, PA_INODE_ROOT, 2, collect, seen, &err), 0);
 	assert_string_equal(seen, "abde");
-	assert_int_equal(pa_tree_list(fixture.data_set, attributes.inode, 0, collect, seen, &err), -(int)PA_ERROR_NOT_FOUND);
+	assert_int_equal(pa_tree_list(fixture.data_set, attributes.inode, 0, collect, seen, &err),
+			 -(int)PA_ERROR_NOT_FOUND);
 	assert_int_equal(pa_tree_list(fixture.data_set, fixture_inode(&fixture, "d"), 0, collect, seen, &err),
 			 -(int)PA_ERROR_PERMANENT);
 	fixture_end(&fixture);
@@ -514,6 +570,7 @@ int main(void)
 	    cmocka_unit_test(test_read_only),
 	    cmocka_unit_test(test_write_crosses_load),
 	    cmocka_unit_test(test_write_to_held),
+	    cmocka_unit_test(test_appended_stays_whole),
 	    cmocka_unit_test(test_foreign_change_before_writing),
 	    cmocka_unit_test(test_many_writers),
 	    cmocka_unit_test(test_listing_under_changes),

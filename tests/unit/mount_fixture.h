@@ -29,7 +29,7 @@ struct fixture_options {
 	bool read_only; /* the data set */
 	int64_t latency_ns;
 	uint64_t bandwidth_bps;
-	uint64_t quota_bytes;    /* 0: 512 MiB */
+	uint64_t quota_bytes; /* 0: 512 MiB */
 	int64_t read_timeout_ns;
 	uint32_t threads;
 	const char *root; /* of the data set; NULL: all */

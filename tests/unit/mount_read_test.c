@@ -279,7 +279,8 @@ static void test_read_only_view(void **state)
 	(void)state;
 	fill_tree(fixture->source);
 	fixture_open(fixture, &(struct fixture_options){0});
-	assert_int_equal(pa_mount_add_view(fixture->mount, "ro", fixture->data_set, "a", true, &view, &err), 0);
+	assert_int_equal(pa_mount_add_view(fixture->mount, "ro", fixture->data_set, "a", true, &view, &err),
+			 0);
 	const char *folder = at(fixture->mount_point, "ro");
 	assert_int_equal(check_pattern(at(folder, "small"), 3, 4097), 0);
 	assert_int_equal(open(at(folder, "small"), O_WRONLY), -1);
@@ -313,10 +314,12 @@ static void test_views(void **state)
 	(void)state;
 	fill_tree(fixture->source);
 	fixture_open(fixture, &(struct fixture_options){0});
-	assert_int_equal(pa_mount_add_view(fixture->mount, "file", fixture->data_set, "a/small", true, &view, &err), 0);
+	assert_int_equal(
+	    pa_mount_add_view(fixture->mount, "file", fixture->data_set, "a/small", true, &view, &err), 0);
 	assert_int_equal(check_pattern(at(fixture->mount_point, "file"), 3, 4097), 0);
-	assert_int_equal(pa_mount_add_view(fixture->mount, "gone", fixture->data_set, "a/x", true, &other, &err),
-			 -PA_ERROR_NOT_FOUND);
+	assert_int_equal(
+	    pa_mount_add_view(fixture->mount, "gone", fixture->data_set, "a/x", true, &other, &err),
+	    -PA_ERROR_NOT_FOUND);
 	assert_int_equal(pa_mount_add_view(fixture->mount, "file", fixture->data_set, "", true, &other, &err),
 			 -PA_ERROR_INPUT);
 	assert_int_equal(pa_mount_add_view(fixture->mount, "a/b", fixture->data_set, "", true, &other, &err),
@@ -333,7 +336,8 @@ static void test_views(void **state)
 	assert_int_equal(pread(fd, &byte, 1, 4096), 1);
 	assert_int_equal((unsigned char)byte, pattern(3, 4096));
 	close(fd);
-	assert_int_equal(pa_mount_add_view(fixture->mount, "file", fixture->data_set, "chunk", true, &view, &err), 0);
+	assert_int_equal(
+	    pa_mount_add_view(fixture->mount, "file", fixture->data_set, "chunk", true, &view, &err), 0);
 	assert_int_equal(check_pattern(at(fixture->mount_point, "file"), 2, PA_CHUNK_BYTES), 0);
 	fixture_close(fixture);
 }
@@ -367,7 +371,8 @@ static void test_accounts(void **state)
 	(void)state;
 	fill_tree(fixture->source);
 	fixture_open(fixture, &(struct fixture_options){.latency_ns = 50 * PA_NS_PER_MS, .direct = true});
-	assert_int_equal(pa_mount_add_view(fixture->mount, "other", fixture->data_set, "", true, &other, &err), 0);
+	assert_int_equal(
+	    pa_mount_add_view(fixture->mount, "other", fixture->data_set, "", true, &other, &err), 0);
 	assert_int_equal(check_pattern(in_view(fixture, "a/small"), 3, 4097), 0);
 	assert_int_equal(check_pattern(in_view(fixture, "chunk"), 2, PA_CHUNK_BYTES), 0);
 	assert_int_equal(check_pattern(in_view(fixture, "a/small"), 3, 4097), 0);

@@ -264,8 +264,8 @@ static void test_more_readers_than_threads(void **state)
 
 	(void)state;
 	fill_files(fixture, 100000);
-	fixture_open(fixture,
-		     &(struct fixture_options){.latency_ns = 300 * PA_NS_PER_MS, .threads = 3, .direct = true});
+	fixture_open(fixture, &(struct fixture_options){
+				  .latency_ns = 300 * PA_NS_PER_MS, .threads = 3, .direct = true});
 	for (unsigned i = 0; i < FILES; i++) {
 		readers[i] = (struct reader){fixture, i, -1};
 		pthread_create(&threads[i], NULL, read_one, &readers[i]);

@@ -140,8 +140,8 @@ static void test_names(void **state)
 	assert_int_equal(check_pattern(in_view(fixture, "new/moved"), 2, 1000), 0);
 	assert_int_equal(rename(in_view(fixture, "new"), in_view(fixture, "folder/deep")), 0);
 	assert_int_equal(check_pattern(in_view(fixture, "folder/deep/moved"), 2, 1000), 0);
-	assert_int_equal(renameat2(AT_FDCWD, in_view(fixture, "big"), AT_FDCWD, in_view(fixture, "folder/deep/moved"),
-				   1 /* RENAME_NOREPLACE */),
+	assert_int_equal(renameat2(AT_FDCWD, in_view(fixture, "big"), AT_FDCWD,
+				   in_view(fixture, "folder/deep/moved"), 1 /* RENAME_NOREPLACE */),
 			 -1);
 	assert_int_equal(errno, EEXIST);
 	assert_int_equal(rename(in_view(fixture, "big"), in_view(fixture, "folder/deep/moved")), 0);
@@ -200,7 +200,8 @@ static void test_two_views(void **state)
 	struct stat status;
 
 	(void)state;
-	assert_int_equal(pa_mount_add_view(fixture->mount, "other", fixture->data_set, "", false, &other, &err), 0);
+	assert_int_equal(
+	    pa_mount_add_view(fixture->mount, "other", fixture->data_set, "", false, &other, &err), 0);
 	const char *here = in_view(fixture, "small");
 	const char *there = at(fixture->mount_point, "other/small");
 	assert_int_equal(stat(there, &status), 0);
@@ -345,12 +346,13 @@ static void test_programs(void **state)
 	char command[8192];
 
 	(void)state;
-	snprintf(command, sizeof(command),
-		 "set -e; cd %s/set; mkdir tree; i=0; while [ $i -lt 50 ]; do echo $i >tree/$i; i=$((i+1)); done;"
-		 "cp -r tree copy; diff -r tree copy; tar cf all.tar tree; rm -r tree; tar xf all.tar;"
-		 "diff -r tree copy; sed -i s/7/seven/ copy/7; grep -q seven copy/7; mv copy tree/;"
-		 "diff -r %s/set %s; rm -r tree all.tar; test ! -e %s/tree",
-		 fixture->mount_point, fixture->mount_point, fixture->source, fixture->source);
+	snprintf(
+	    command, sizeof(command),
+	    "set -e; cd %s/set; mkdir tree; i=0; while [ $i -lt 50 ]; do echo $i >tree/$i; i=$((i+1)); done;"
+	    "cp -r tree copy; diff -r tree copy; tar cf all.tar tree; rm -r tree; tar xf all.tar;"
+	    "diff -r tree copy; sed -i s/7/seven/ copy/7; grep -q seven copy/7; mv copy tree/;"
+	    "diff -r %s/set %s; rm -r tree all.tar; test ! -e %s/tree",
+	    fixture->mount_point, fixture->mount_point, fixture->source, fixture->source);
 	assert_int_equal(system(command), 0);
 	fixture_close(fixture);
 }

@@ -30,6 +30,12 @@ static bool has_command(void *context, const char *name)
 	return strcmp(name, "sh") == 0 || strcmp(name, "python3") == 0;
 }
 
+static bool has_python_module(void *context, const char *name)
+{
+	(void)context;
+	return strcmp(name, "json") == 0;
+}
+
 static bool is_configured(void *context, const char *id, const char *template_name)
 {
 	const struct machine *machine = context;
@@ -43,7 +49,7 @@ static int check(const struct machine *machine, const char *spec, struct pa_erro
 	struct pa_arena arena = PA_ARENA_INIT;
 	struct pa_analysis analysis = {0};
 	struct pa_preflight_options options = {(void *)(uintptr_t)machine, has_source, has_command,
-					       is_configured};
+					       has_python_module, is_configured};
 	snprintf(text, sizeof(text),
 		 "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: w}\nspec:\n%s", spec);
 	int status = pa_analyze_text(&arena, "t.yaml", text, strlen(text), NULL, &analysis, err);
