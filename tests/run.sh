@@ -60,7 +60,11 @@ for prefix in $tsan_tests; do
 		[ -x "$test" ] && run "unit, TSan $(basename "$test")" 600 setarch -R "$test"
 	done
 done
+for target in node analyze; do
+	run "fuzz seeds $target" 300 "$build_asan/tests/fuzz/${target}_replay" tests/fuzz/seeds/$target/*
+done
 for case in tests/cases/*.sh; do
+	[ "$case" = tests/cases/lib.sh ] && continue
 	PIPEAHEAD=$PWD/$build/pipeahead PIPEAHEAD_ASAN=$PWD/$build_asan/pipeahead \
 		run "case $(basename "$case" .sh)" 600 bash "$case"
 done

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Assignments become needs, which hang on the node that is their extent's top: what a chunk is needed for is found by
- * going up from its file.  So a new set of assignments costs its own length and one look at each resident chunk,
+/* Assignments become needs, which hang on the node that is their extent's top: what a chunk is needed for is
+ * found by
+ * going up from its file.  So a new set of assignments costs its own length and one look at each resident
+ * chunk,
  * however many files the data sets have. */
 #include <stdlib.h>
 #include <string.h>
@@ -102,7 +104,8 @@ static bool resolve(const struct pa_cache *cache, const struct pa_assignment *as
 	return true;
 }
 
-/* A new array of needs, sorted; those that are over already and those of other tiers and nodes are left out. */
+/* A new array of needs, sorted; those that are over already and those of other tiers and nodes are left out.
+ * */
 static struct pa_need *resolve_all(struct pa_cache *cache, const struct pa_assignment *assignments,
 				   size_t count, size_t *ret_count, uint64_t *ret_unknown)
 {

@@ -3,19 +3,25 @@
  *
  * Locks, in the order in which they are taken:
  *   1. data_set->refresh_mutex   one refresh at a time; held across the listing
- *   2. data_set->name_mutexes    one change of names at a time in a folder, so that the tree sees the source's order;
+ *   2. data_set->name_mutexes    one change of names at a time in a folder, so that the tree sees the
+ * source's order;
  *                                held across the source's answer; of two, the one with the lower index first
- *   3. content->writing          a turn, not a mutex: one change of a file's bytes at a time, so that the source and
+ *   3. content->writing          a turn, not a mutex: one change of a file's bytes at a time, so that the
+ * source and
  *                                memory see the same order
  *   4. data_set->mirror_mutex    the folder for bind mounts and the names in it
- *   5. cache->mutex              everything else: trees, contents, chunks, queues, quota; never held across I/O
- * A function whose comment says "locked" is called with cache->mutex held; one that may let go of it for a while says
+ *   5. cache->mutex              everything else: trees, contents, chunks, queues, quota; never held across
+ * I/O
+ * A function whose comment says "locked" is called with cache->mutex held; one that may let go of it for a
+ * while says
  * so.
  *
- * Who keeps what: a node (a name in the tree) has at most one content (the bytes of one version of a file), made when
+ * Who keeps what: a node (a name in the tree) has at most one content (the bytes of one version of a file),
+ * made when
  * first needed; handles and fetches hold references of it.  When the source has a new version the
  * node gets another content and the old one is *detached*.  A content has its chunks; a chunk is LOADING (a
- * fetch exists for it), PRESENT (in exactly one of the lists below), or LEAVING (being punched out of its file).
+ * fetch exists for it), PRESENT (in exactly one of the lists below), or LEAVING (being punched out of its
+ * file).
  */
 #ifndef PA_CACHE_CACHE_INTERNAL_H
 #define PA_CACHE_CACHE_INTERNAL_H
@@ -187,7 +193,8 @@ struct pa_fetch {
 	int cancel;
 	int64_t deadline_ns;
 	uint64_t bytes_per_second;
-	/* What the waiting readers want of the chunk, which is all that is read when there is no room for it. */
+	/* What the waiting readers want of the chunk, which is all that is read when there is no room for
+	 * it. */
 	uint64_t want_first;
 	uint64_t want_end;
 	int result;
@@ -370,7 +377,8 @@ bool pa_pin_covers(const struct pa_inode *node, uint32_t chunk);
 struct pa_loader *pa_loader_get(struct pa_cache *cache, struct pa_store *store, struct pa_error *err);
 /* Locked; lets go of the mutex: the last user's stops the threads. */
 void pa_loader_put(struct pa_loader *loader);
-/* Locked. The fetch of a chunk that a reader waits for, referenced: the one that exists, or a new one.  The reader
+/* Locked. The fetch of a chunk that a reader waits for, referenced: the one that exists, or a new one.  The
+ * reader
  * wants a range of the file within the chunk. */
 struct pa_fetch *pa_loader_demand(struct pa_content *content, uint32_t index, uint64_t want_first,
 				  uint64_t want_end, int64_t deadline_ns);
@@ -404,7 +412,8 @@ void pa_fetch_complete(struct pa_fetch *fetch);
 void pa_fetch_abandon(struct pa_fetch *fetch);
 
 /* walk.c; locked. */
-/* The next fetch for the assignments, made and charged; NULL when none is due.  Looks at a bounded number of nodes and sets
+/* The next fetch for the assignments, made and charged; NULL when none is due.  Looks at a bounded number of
+ * nodes and sets
  * `ret_more` when it stopped there.  Lets go of the mutex. */
 struct pa_fetch *pa_loader_next_ahead(struct pa_loader *loader, bool *ret_more);
 
@@ -419,7 +428,8 @@ void pa_data_set_replace(struct pa_data_set *data_set, uint64_t inode, const str
 void pa_data_set_touch(struct pa_data_set *data_set, const struct pa_inode *parent, const char *name);
 /* Not locked: removes a node that is gone at the source and all below it. */
 void pa_data_set_forget(struct pa_data_set *data_set, uint64_t inode);
-/* Locked: takes a node out of the tree; its content, referenced, is to be dropped and unref'd (NULL: none). */
+/* Locked: takes a node out of the tree; its content, referenced, is to be dropped and unref'd (NULL: none).
+ * */
 struct pa_content *pa_data_set_take_out(struct pa_data_set *data_set, struct pa_inode *node);
 /* Not locked: drops a content that a node had, and lets go of the reference. */
 void pa_data_set_let_go(struct pa_content *content);
@@ -433,7 +443,8 @@ void pa_content_end_change(struct pa_content *content);
 void pa_content_drop_chunk(struct pa_content *content, struct pa_chunk *chunk);
 /* Not locked, within a turn: memory follows a truncation that the source has done. */
 void pa_content_resize(struct pa_content *content, uint64_t size_bytes);
-/* Not locked: a change of ours to a file is over; the version that the source gave it becomes ours, if no other
+/* Not locked: a change of ours to a file is over; the version that the source gave it becomes ours, if no
+ * other
  * writer is left.  `entry` NULL: the source did not say; what is in memory is then dropped. */
 void pa_content_take_version(struct pa_content *content, const struct pa_store_entry *entry);
 /* Locked; waits on a condition until it is signalled or there is something to look at in the call. */

@@ -2,7 +2,8 @@
 /* The quota, and who goes when it is used up.
  *
  * Resident chunks are kept in lists, so that choosing needs no search: those of no assignment by their last
- * read, and one list per need, needs being sorted by deadline.  A chunk is put into its list when it comes, and
+ * read, and one list per need, needs being sorted by deadline.  A chunk is put into its list when it comes,
+ * and
  * again (through `unsorted`) when the assignments, pins or holds that it depends on have changed. */
 #include "cache/cache_internal.h"
 

@@ -176,7 +176,8 @@ static bool back_off(struct pa_loader *loader, const struct pa_fetch *fetch, uns
 	return !loader->stopping && __atomic_load_n(&fetch->cancel, __ATOMIC_RELAXED) == 0;
 }
 
-/* Our own renaming, writing or changing of attributes came between the building of the request and its end. */
+/* Our own renaming, writing or changing of attributes came between the building of the request and its end.
+ * */
 static bool was_crossed(const struct pa_fetch *fetch, const struct request *request)
 {
 	char path[PA_PATH_ROOM];

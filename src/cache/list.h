@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A doubly linked ring with a head: what is in it is linked through a member of its own.  A link that is in no
+/* A doubly linked ring with a head: what is in it is linked through a member of its own.  A link that is in
+ * no
  * ring points to itself, so that taking it out twice does nothing. */
 #ifndef PA_CACHE_LIST_H
 #define PA_CACHE_LIST_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The folder that shows the whole files of a read-only data set by name, for bind mounts.  Files appear when
- * their last chunk has come and go before their first chunk goes; what else the source has (folders, links, empty
+ * their last chunk has come and go before their first chunk goes; what else the source has (folders, links,
+ * empty
  * files) is shown when a bind is asked for. */
 #include <stdlib.h>
 #include <string.h>

@@ -95,7 +95,8 @@ static int open_region(struct pa_file *file, int *ret_fd, struct pa_error *err)
 	return 0;
 }
 
-/* Locked, the chunk being marked; lets go of the mutex. Reads all of a chunk and holds it against its checksum.  False: it
+/* Locked, the chunk being marked; lets go of the mutex. Reads all of a chunk and holds it against its
+ * checksum.  False: it
  * is another content than what was loaded. */
 static bool verify(struct reading *reading, struct pa_chunk *chunk, int fd)
 {
@@ -193,7 +194,8 @@ static void read_ahead(struct reading *reading, uint32_t index)
 		pa_loader_read_ahead(reading->content, index + i);
 }
 
-/* Locked. Demands all that is missing of the read, so that it comes in parallel; the fetch of the first is referenced. */
+/* Locked. Demands all that is missing of the read, so that it comes in parallel; the fetch of the first is
+ * referenced. */
 static struct pa_fetch *demand_all(struct reading *reading, bool *ret_fresh)
 {
 	int64_t deadline_ns = reading->call != NULL ? reading->call->deadline_ns : PA_DEADLINE_NEVER;
@@ -281,7 +283,8 @@ static uint64_t count_missing(const struct reading *reading)
 	return missing;
 }
 
-/* Locked. Whether this read goes on from the last; a reader that went elsewhere is no longer read ahead for. */
+/* Locked. Whether this read goes on from the last; a reader that went elsewhere is no longer read ahead for.
+ * */
 static bool reads_on(struct pa_file *file, uint64_t offset)
 {
 	bool on = offset <= file->next_offset + SEQUENTIAL_SLACK_BYTES &&

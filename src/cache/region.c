@@ -203,7 +203,8 @@ void pa_mirror_close(struct pa_mirror *mirror)
 		nftw(path, remove_any, REMOVE_OPEN_FILES, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
 
-/* A source's folder may deny writing to its owner; without root's rights we then could not fill or clear it. */
+/* A source's folder may deny writing to its owner; without root's rights we then could not fill or clear it.
+ * */
 static mode_t folder_mode(uint32_t mode)
 {
 	return geteuid() == 0 ? mode & 07777 : (mode & 07777) | 0700;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Node memory as a file system: one sparse tmpfs file per content, and beside it, per data set, a folder that shows
+/* Node memory as a file system: one sparse tmpfs file per content, and beside it, per data set, a folder
+ * that shows
  * the whole ones by name (hard links), for bind mounts.
  *
- * Threads: any; callers see to it that nobody writes a range while another punches it.  Blocking: system calls on
+ * Threads: any; callers see to it that nobody writes a range while another punches it.  Blocking: system
+ * calls on
  * tmpfs. */
 #ifndef PA_CACHE_REGION_H
 #define PA_CACHE_REGION_H

@@ -270,7 +270,8 @@ static int begin_attributes(struct pa_data_set *data_set, uint64_t inode, struct
 	return r;
 }
 
-/* `entry` as in pa_content_take_version(); nothing was `changed` when it failed before it reached the store. */
+/* `entry` as in pa_content_take_version(); nothing was `changed` when it failed before it reached the store.
+ * */
 static void end_attributes(struct pa_content *content, bool changed, const struct pa_store_entry *entry)
 {
 	struct pa_cache *cache;

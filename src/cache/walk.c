@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which chunk to load ahead next: the needs in their order, each walked once through its part of the tree.  The place in
+/* Which chunk to load ahead next: the needs in their order, each walked once through its part of the tree. 
+ * The place in
  * a walk is kept as inode and cookie, so that the tree may change between two steps. */
 #include <stdlib.h>
 

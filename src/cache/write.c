@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writing: the source first, then what memory has of the file.  A chunk that a write covers to the file's end comes into
+/* Writing: the source first, then what memory has of the file.  A chunk that a write covers to the file's
+ * end comes into
  * memory with it, so a file written from its start to its end is whole when it is closed. */
 #include <errno.h>
 #include <stdlib.h>
@@ -174,7 +175,8 @@ static bool write_chunk(struct change *change, uint32_t index, int region_fd)
 	return stored;
 }
 
-/* Locked; lets go of the mutex. A chunk that is there has the length that the file's new size gives it; it goes if that was not charged. */
+/* Locked; lets go of the mutex. A chunk that is there has the length that the file's new size gives it; it
+ * goes if that was not charged. */
 static void settle_length(struct pa_content *content, uint32_t index)
 {
 	struct pa_chunk *chunk = pa_content_chunk(content, index);

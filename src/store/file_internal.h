@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The `file` driver: a folder of this machine (a local disk or any mounted volume).  Every path is resolved by
+/* The `file` driver: a folder of this machine (a local disk or any mounted volume).  Every path is resolved
+ * by
  * openat2() beneath the root and without following symbolic links, so nothing outside is ever reached. */
 #ifndef PA_STORE_FILE_INTERNAL_H
 #define PA_STORE_FILE_INTERNAL_H

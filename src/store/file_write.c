@@ -41,7 +41,8 @@ static int open_parent(const struct pa_file_store *store, const char *path, cons
 	return pa_file_store_open(store, parent, O_PATH | O_DIRECTORY, 0);
 }
 
-/* Opens or creates. The mode is set by fchmod, since the process's umask has no say in what a task asked for. */
+/* Opens or creates. The mode is set by fchmod, since the process's umask has no say in what a task asked
+ * for. */
 static int open_or_create(const struct pa_file_store *store, const char *path, unsigned flags, uint32_t mode)
 {
 	int open_flags = O_WRONLY | O_NONBLOCK | ((flags & PA_STORE_OPEN_TRUNCATE) != 0 ? O_TRUNC : 0);

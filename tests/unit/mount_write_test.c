@@ -125,6 +125,25 @@ static void test_truncate(void **state)
 	fixture_close(fixture);
 }
 
+/* What lies between is zeros, here and at the source, also within the chunk that was there. */
+static void test_write_behind_the_end(void **state)
+{
+	struct fixture *fixture = open_writable(false);
+	static char got[BIG_BYTES];
+
+	(void)state;
+	int fd = open(in_view(fixture, "new"), O_RDWR | O_CREAT, 0644);
+	write_all(fd, "head");
+	assert_int_equal(pwrite(fd, "!", 1, BIG_BYTES - 1), 1);
+	assert_int_equal(pread(fd, got, BIG_BYTES, 0), BIG_BYTES);
+	assert_memory_equal(got, "head", 4);
+	for (size_t i = 4; i < BIG_BYTES - 1; i++)
+		assert_int_equal(got[i], 0);
+	assert_int_equal(got[BIG_BYTES - 1], '!');
+	close(fd);
+	fixture_close(fixture);
+}
+
 static void test_names(void **state)
 {
 	struct fixture *fixture = open_writable(false);
@@ -363,6 +382,7 @@ int main(void)
 	    cmocka_unit_test(test_create_write_append),
 	    cmocka_unit_test(test_large_writes),
 	    cmocka_unit_test(test_truncate),
+	    cmocka_unit_test(test_write_behind_the_end),
 	    cmocka_unit_test(test_names),
 	    cmocka_unit_test(test_attributes),
 	    cmocka_unit_test(test_two_views),
