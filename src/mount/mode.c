@@ -64,17 +64,22 @@ static int retire(struct pa_mount *mount, uint32_t node)
 	return -ESTALE;
 }
 
-/* An open that was sent back is on its way here. */
-static bool is_expected(struct pa_mount *mount, uint32_t node)
+/* Whether an open that was sent back is on its way here.  `arrived`: this is it. */
+static bool is_expected(struct pa_mount *mount, uint32_t node, bool arrived)
 {
 	const struct pa_node_record *record = &mount->table.nodes[node];
 	int64_t now_ns = pa_clock_ns();
 	bool expected = false;
 
 	pthread_mutex_lock(&mount->lock);
-	for (size_t i = 0; i < PA_EXPECTED_OPENS && !expected; i++)
-		expected = mount->expected[i].inode == record->inode &&
-			   mount->expected[i].view == record->view && mount->expected[i].until_ns > now_ns;
+	for (size_t i = 0; i < PA_EXPECTED_OPENS; i++) {
+		struct pa_expected_open *open = &mount->expected[i];
+		if (open->inode != record->inode || open->view != record->view || open->until_ns <= now_ns)
+			continue;
+		expected = true;
+		if (arrived)
+			open->until_ns = 0;
+	}
 	pthread_mutex_unlock(&mount->lock);
 	return expected;
 }
@@ -136,8 +141,8 @@ int pa_mode_choose(struct pa_mount *mount, uint32_t node, struct pa_file *file, 
 	if (record->passthrough_opens != 0) {
 		result = choose_beside_passthrough(mount, node, file, writes, ret);
 		ret->whole = ret->passthrough;
-	} else if (writes || record->direct_opens != 0 || !mount->passthrough || is_expected(mount, node) ||
-		   !choose_passthrough(mount, node, file, ret)) {
+	} else if (is_expected(mount, node, writes) || writes || record->direct_opens != 0 ||
+		   !mount->passthrough || !choose_passthrough(mount, node, file, ret)) {
 		record->direct_opens++;
 	}
 	pthread_mutex_unlock(mode_lock(mount, node));

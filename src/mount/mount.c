@@ -53,7 +53,7 @@ static int negotiate(struct pa_mount *mount, bool want_passthrough, struct pa_er
 	    request.in.init.minor < PA_FUSE_MINOR_VERSION_MIN)
 		return pa_error_set(
 		    err, PA_ERROR_PERMANENT,
-		    "mount: the kernel's FUSE protocol is older than %d.%d: use Linux 5.10 or later",
+		    "mount: the kernel's FUSE protocol is older than %d.%d: use Linux 5.4 or later",
 		    FUSE_KERNEL_VERSION, PA_FUSE_MINOR_VERSION_MIN);
 	const struct fuse_init_in *in = &request.in.init;
 	uint64_t offered = in->flags;

@@ -317,20 +317,27 @@ static const struct pa_store_entry *largest_file(const struct pa_manifest *manif
 	return largest;
 }
 
-static double read_sequentially(const char *path)
+/* Through the cache as the mount's threads read it; through the mount itself a process that is killed would wait for
+ * its own answer. */
+static double read_sequentially(struct pa_run *run, struct pa_data_set *data_set, const char *path)
 {
 	PA_AUTO_FREE char *block = malloc(PA_CHUNK_BYTES);
-	PA_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct pa_store_call call = run_call(run, PA_RUN_OPEN_DEADLINE_NS);
+	struct pa_error ignored = PA_ERROR_INIT;
+	struct pa_attributes attributes;
+	struct pa_file *file;
 	uint64_t total = 0;
-	ssize_t got = 1;
 
-	if (fd < 0 || block == NULL)
+	if (block == NULL || run_tree_find(data_set, path, &attributes, &ignored) < 0 ||
+	    pa_file_open(data_set, attributes.inode, PA_FILE_READ, &file, &call, &ignored) < 0)
 		return 0;
 	int64_t begin_ns = pa_clock_ns();
-	while (total < SEQUENTIAL_PROBE_BYTES && (got = read(fd, block, PA_CHUNK_BYTES)) > 0)
-		total += (uint64_t)got;
+	for (size_t got = 1; got > 0 && total < SEQUENTIAL_PROBE_BYTES; total += got)
+		if (pa_file_read(file, total, block, PA_CHUNK_BYTES, &got, NULL, &call, &ignored) < 0)
+			break;
 	double elapsed_s = (double)(pa_clock_ns() - begin_ns) / PA_NS_PER_SECOND;
-	return got < 0 || total < PA_CHUNK_BYTES || elapsed_s <= 0 ? 0 : (double)total / elapsed_s;
+	pa_file_close(file, &call, &ignored);
+	return total < PA_CHUNK_BYTES || elapsed_s <= 0 ? 0 : (double)total / elapsed_s;
 }
 
 void run_data_measure_sequential(struct pa_run *run)
@@ -346,17 +353,14 @@ void run_data_measure_sequential(struct pa_run *run)
 		                                      .read_only = true,
 		                                      .readahead_chunks = 1};
 		struct pa_data_set *probe;
-		struct pa_mount_view *view;
 		if (set->source->bandwidth_bps == 0 ||
 		    pa_cache_open_data_set(run->cache, &options, &call, &probe, &ignored) < 0)
 			continue;
 		struct pa_manifest *manifest = pa_data_set_manifest(probe);
 		const struct pa_store_entry *file = largest_file(manifest);
-		if (file != NULL && pa_mount_add_view(run->mount, "probe", probe, file->path, true, &view, &ignored) == 0) {
-			run->report->sequential_bps =
-			    read_sequentially(pa_arena_printf(&run->arena, "%s/probe", run->mount_folder));
+		if (file != NULL) {
+			run->report->sequential_bps = read_sequentially(run, probe, file->path);
 			run->report->cap_bps = (double)set->source->bandwidth_bps;
-			pa_mount_remove_view(run->mount, view);
 		}
 		pa_manifest_unref(manifest);
 		pa_cache_close_data_set(run->cache, probe);

@@ -3,7 +3,9 @@
  * own threads never see it.
  *
  *   data.c       sources, stores, data sets, residency, assignments
- *   artifacts.c  outputs taken from ended tasks, and placed into later ones
+ *   artifacts.c  outputs taken from ended tasks
+ *   tree_copy.c  files of a data set, read without the kernel between
+ *   output_hash.c  what a run has made, as hashes
  *   task.c       one instance: its binds, environment, process, end
  *   run.c        the loop: what is ready, what starts, what has ended, what to plan anew
  *   progress.c   what the user sees meanwhile
@@ -16,6 +18,7 @@
 
 #include "base/buffer.h"
 #include "cache/cache.h"
+#include "cache/tree.h"
 #include "mount/mount.h"
 #include "plan/plan.h"
 #include "run/engine.h"
@@ -45,7 +48,8 @@ struct run_view {
 	struct run_data_set *data_set;
 	const char *target;            /* path in the task */
 	const char *source_path;       /* what is bound there */
-	const char *root_path;         /* source_path shows this path of the data set */
+	const char *root_path;         /* what it shows of the data set: a path in it */
+	struct pa_data_set *served;    /* whose files it shows through the mount; NULL: a folder of this machine */
 	struct pa_mount_view *view;    /* NULL: bound from memory (pin), or local */
 	struct pa_pin *pin;
 	bool read_only;
@@ -135,7 +139,21 @@ void run_data_measure_sequential(struct pa_run *run);
 /* artifacts.c */
 int run_outputs_take(struct pa_run *run, struct run_instance *running, const char **parameters,
                      const char **artifacts, struct pa_error *err);
+
+/* output_hash.c: for comparisons; hashes go into the report. */
+int run_outputs_hash(struct pa_run *run, const struct pa_instance *instance, const char *const *parameters,
+                     const char *const *artifacts, struct pa_error *err);
 int run_written_hash(struct pa_run *run, struct pa_error *err);
+
+/* tree_copy.c: files of a data set, straight from the cache. */
+int run_tree_find(struct pa_data_set *data_set, const char *path, struct pa_attributes *ret, struct pa_error *err);
+int run_tree_find_below(struct pa_data_set *data_set, uint64_t inode, const char *path, struct pa_attributes *ret,
+                        struct pa_error *err);
+/* The first `room` bytes. */
+int run_tree_read(struct pa_run *run, struct pa_data_set *data_set, uint64_t inode, char *data, size_t room,
+                  size_t *ret_length, struct pa_error *err);
+int run_tree_copy(struct pa_run *run, struct pa_data_set *data_set, const struct pa_attributes *attributes, int folder,
+                  const char *name, struct pa_error *err);
 
 /* task.c */
 int run_task_start(struct pa_run *run, struct run_instance *starting, struct pa_error *err);

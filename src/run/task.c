@@ -159,6 +159,7 @@ static int open_view(struct pa_run *run, struct run_view *view, struct pa_error 
 	result = pa_mount_add_view(run->mount, name, data_set, "", view->read_only, &view->view, err);
 	if (result < 0)
 		return pa_error_wrap(err, "%s", view->data_set->name);
+	view->served = data_set;
 	view->source_path = pa_arena_printf(&run->arena, "%s/%s", run->mount_folder, name);
 	return 0;
 }
@@ -177,9 +178,11 @@ static int add_data_view(struct launch *launch, const char *data_set, const char
 	starting->views[starting->view_count++] = view;
 	if (result < 0)
 		return result;
-	if (sub_path != NULL && sub_path[0] != '\0')
-		starting->views[starting->view_count - 1].source_path =
-		    pa_arena_printf(&launch->run->arena, "%s/%s", view.source_path, sub_path);
+	if (sub_path != NULL && sub_path[0] != '\0') {
+		struct run_view *kept = &starting->views[starting->view_count - 1];
+		kept->source_path = pa_arena_printf(&launch->run->arena, "%s/%s", view.source_path, sub_path);
+		kept->root_path = sub_path;
+	}
 	return add_bind(launch, view.source_path, target, sub_path, read_only, err);
 }
 

@@ -45,6 +45,8 @@ struct fixture {
 	struct pa_mount_view *view;
 };
 
+static struct fixture *fixture_current; /* the one that is open */
+
 static inline int fixture_group_setup(void **state)
 {
 	(void)state;
@@ -183,6 +185,7 @@ static inline void fixture_open(struct fixture *fixture, const struct fixture_op
 	};
 	if (pa_mount_new(&mount, &fixture->mount, &err) != 0)
 		fail_msg("%s", err.message);
+	fixture_current = fixture;
 	if (pa_mount_add_view(fixture->mount, "set", fixture->data_set, "", false, &fixture->view, &err) != 0)
 		fail_msg("%s", err.message);
 }
@@ -237,6 +240,7 @@ static inline int remove_one(const char *path, const struct stat *status, int ty
 /* fixture->mount may have been freed by the test. */
 static inline void fixture_close(struct fixture *fixture)
 {
+	fixture_current = NULL;
 	pa_mount_free(fixture->mount);
 	if (fixture->data_set != NULL)
 		pa_cache_close_data_set(fixture->cache, fixture->data_set);
@@ -246,6 +250,16 @@ static inline void fixture_close(struct fixture *fixture)
 	umount2(fixture->memory, MNT_DETACH);
 	nftw(fixture->base, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 	free(fixture);
+}
+
+/* A test that failed leaves its mount, and the process could not end while it has files of it open. */
+static inline int fixture_teardown(void **state)
+{
+	(void)state;
+	if (fixture_current != NULL && fixture_current->mount != NULL)
+		pa_mount_free(fixture_current->mount);
+	fixture_current = NULL;
+	return 0;
 }
 
 #endif

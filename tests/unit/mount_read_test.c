@@ -447,19 +447,19 @@ static void test_source_error(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_tree_passthrough),
-	    cmocka_unit_test(test_tree_direct),
-	    cmocka_unit_test(test_tree_not_loaded),
-	    cmocka_unit_test(test_many_names),
-	    cmocka_unit_test(test_random_reads),
-	    cmocka_unit_test(test_mapped_reads),
-	    cmocka_unit_test(test_executes),
-	    cmocka_unit_test(test_read_only_view),
-	    cmocka_unit_test(test_views),
-	    cmocka_unit_test(test_single_file_set),
-	    cmocka_unit_test(test_accounts),
-	    cmocka_unit_test(test_accounts_passthrough),
-	    cmocka_unit_test(test_source_error),
+	    cmocka_unit_test_teardown(test_tree_passthrough, fixture_teardown),
+	    cmocka_unit_test_teardown(test_tree_direct, fixture_teardown),
+	    cmocka_unit_test_teardown(test_tree_not_loaded, fixture_teardown),
+	    cmocka_unit_test_teardown(test_many_names, fixture_teardown),
+	    cmocka_unit_test_teardown(test_random_reads, fixture_teardown),
+	    cmocka_unit_test_teardown(test_mapped_reads, fixture_teardown),
+	    cmocka_unit_test_teardown(test_executes, fixture_teardown),
+	    cmocka_unit_test_teardown(test_read_only_view, fixture_teardown),
+	    cmocka_unit_test_teardown(test_views, fixture_teardown),
+	    cmocka_unit_test_teardown(test_single_file_set, fixture_teardown),
+	    cmocka_unit_test_teardown(test_accounts, fixture_teardown),
+	    cmocka_unit_test_teardown(test_accounts_passthrough, fixture_teardown),
+	    cmocka_unit_test_teardown(test_source_error, fixture_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_group_setup, NULL);

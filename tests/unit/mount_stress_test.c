@@ -373,15 +373,15 @@ static void test_mounts_come_and_go(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_residency_changes),
-	    cmocka_unit_test(test_writers_among_readers),
-	    cmocka_unit_test(test_killed_reader),
-	    cmocka_unit_test(test_signalled_reader),
-	    cmocka_unit_test(test_more_readers_than_threads),
-	    cmocka_unit_test(test_free_with_blocked_readers),
-	    cmocka_unit_test(test_read_time_out),
-	    cmocka_unit_test(test_stall_is_a_union),
-	    cmocka_unit_test(test_mounts_come_and_go),
+	    cmocka_unit_test_teardown(test_residency_changes, fixture_teardown),
+	    cmocka_unit_test_teardown(test_writers_among_readers, fixture_teardown),
+	    cmocka_unit_test_teardown(test_killed_reader, fixture_teardown),
+	    cmocka_unit_test_teardown(test_signalled_reader, fixture_teardown),
+	    cmocka_unit_test_teardown(test_more_readers_than_threads, fixture_teardown),
+	    cmocka_unit_test_teardown(test_free_with_blocked_readers, fixture_teardown),
+	    cmocka_unit_test_teardown(test_read_time_out, fixture_teardown),
+	    cmocka_unit_test_teardown(test_stall_is_a_union, fixture_teardown),
+	    cmocka_unit_test_teardown(test_mounts_come_and_go, fixture_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_group_setup, NULL);

@@ -379,18 +379,18 @@ static void test_programs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_create_write_append),
-	    cmocka_unit_test(test_large_writes),
-	    cmocka_unit_test(test_truncate),
-	    cmocka_unit_test(test_write_behind_the_end),
-	    cmocka_unit_test(test_names),
-	    cmocka_unit_test(test_attributes),
-	    cmocka_unit_test(test_two_views),
-	    cmocka_unit_test(test_write_beside_passthrough),
-	    cmocka_unit_test(test_truncate_beside_passthrough),
-	    cmocka_unit_test(test_shared_mapping),
-	    cmocka_unit_test(test_unlinked_file_lives),
-	    cmocka_unit_test(test_programs),
+	    cmocka_unit_test_teardown(test_create_write_append, fixture_teardown),
+	    cmocka_unit_test_teardown(test_large_writes, fixture_teardown),
+	    cmocka_unit_test_teardown(test_truncate, fixture_teardown),
+	    cmocka_unit_test_teardown(test_write_behind_the_end, fixture_teardown),
+	    cmocka_unit_test_teardown(test_names, fixture_teardown),
+	    cmocka_unit_test_teardown(test_attributes, fixture_teardown),
+	    cmocka_unit_test_teardown(test_two_views, fixture_teardown),
+	    cmocka_unit_test_teardown(test_write_beside_passthrough, fixture_teardown),
+	    cmocka_unit_test_teardown(test_truncate_beside_passthrough, fixture_teardown),
+	    cmocka_unit_test_teardown(test_shared_mapping, fixture_teardown),
+	    cmocka_unit_test_teardown(test_unlinked_file_lives, fixture_teardown),
+	    cmocka_unit_test_teardown(test_programs, fixture_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_group_setup, NULL);
