@@ -387,6 +387,8 @@ void pa_loader_read_ahead(struct pa_content *content, uint32_t index);
 /* Locked: needs or room changed. */
 void pa_loader_wake(struct pa_loader *loader);
 void pa_cache_wake_loaders(struct pa_cache *cache, bool rewalk);
+/* Locked. Bytes may go now that could not: wakes those loaders only that found no room (a file's last close calls it). */
+void pa_cache_room_freed(struct pa_cache *cache);
 /* Locked: looks at all needs again, `delay_ns` from now at the latest. */
 void pa_loader_rewalk(struct pa_loader *loader, int64_t delay_ns);
 /* Locked; lets go of the mutex: cancels what is under way for a data set and waits for its end. */

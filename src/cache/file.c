@@ -317,7 +317,7 @@ void pa_file_release_whole(struct pa_file *file)
 	file->whole_holds--;
 	if (--content->whole_holds == 0) {
 		pa_cache_unsort(content);
-		pa_cache_wake_loaders(cache, false);
+		pa_cache_room_freed(cache);
 	}
 	pthread_mutex_unlock(&cache->mutex);
 }

@@ -36,6 +36,17 @@ void pa_cache_wake_loaders(struct pa_cache *cache, bool rewalk)
 	}
 }
 
+void pa_cache_room_freed(struct pa_cache *cache)
+{
+	for (struct pa_list *link = cache->loaders.next; link != &cache->loaders; link = link->next) {
+		struct pa_loader *loader = PA_LIST_ENTRY(link, struct pa_loader, link);
+		if (loader->blocked_until_ns == 0)
+			continue;
+		loader->blocked_until_ns = 0;
+		pa_loader_wake(loader);
+	}
+}
+
 /* All needs from their beginning. */
 static void start_over(struct pa_loader *loader)
 {

@@ -65,7 +65,7 @@ void pa_pin_free(struct pa_pin *pin)
 		pa_inode_drop_marks(node);
 	/* Which of the held chunks it held is found out when room is needed. */
 	pa_list_splice(&cache->unsorted, &cache->held);
-	pa_cache_wake_loaders(cache, false);
+	pa_cache_room_freed(cache);
 	pthread_mutex_unlock(&cache->mutex);
 	free(pin);
 }

@@ -152,6 +152,17 @@ void pa_region_punch(const struct pa_region *region, uint64_t id, uint64_t offse
 		fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes);
 }
 
+int pa_region_extend(int fd, uint64_t size_bytes, struct pa_error *err)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) < 0)
+		return pa_error_set_errno(err, errno, "a cache file");
+	if ((uint64_t)status.st_size >= size_bytes || ftruncate(fd, (off_t)size_bytes) == 0)
+		return 0;
+	return pa_error_set_errno(err, errno, "a cache file cannot grow");
+}
+
 int pa_region_truncate(const struct pa_region *region, uint64_t id, uint64_t size_bytes)
 {
 	char name[FILE_NAME_ROOM];

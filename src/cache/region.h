@@ -28,6 +28,8 @@ void pa_region_close(struct pa_region *region);
 int pa_region_open_file(const struct pa_region *region, uint64_t id, struct pa_error *err);
 void pa_region_remove_file(const struct pa_region *region, uint64_t id);
 int pa_region_write(int fd, const void *data, size_t bytes, uint64_t offset, struct pa_error *err);
+/* Makes the file at least so long; what is new reads as zeros. */
+int pa_region_extend(int fd, uint64_t size_bytes, struct pa_error *err);
 /* Exactly `bytes`; a file that ends before is an error. */
 int pa_region_read(int fd, void *data, size_t bytes, uint64_t offset, struct pa_error *err);
 /* Gives the memory of a range back; the file keeps its length. */

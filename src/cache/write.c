@@ -253,15 +253,20 @@ static int write_in_turn(struct pa_file *file, struct change *change, const stru
 	r = pa_store_write(file->data_set->store, file->store_file, change->data,
 			   (size_t)(change->end - change->offset), change->offset, call, err);
 	if (r == 0 && file->region_fd < 0) {
-		struct pa_error memory = PA_ERROR_INIT;
+		struct pa_error opening = PA_ERROR_INIT;
 		file->region_fd =
-		    pa_content_open(content, &memory); /* without it, memory just has no part in this */
+		    pa_content_open(content, &opening); /* without it, memory just has no part in this */
 	}
+	/* A write behind the end leaves a gap, in memory as in the source. */
+	int region_fd = file->region_fd;
+	struct pa_error memory = PA_ERROR_INIT;
+	if (r == 0 && region_fd >= 0 && pa_region_extend(region_fd, change->new_size_bytes, &memory) < 0)
+		region_fd = -1;
 	pthread_mutex_lock(&cache->mutex);
 	if (r < 0)
 		undo(change, true);
 	else
-		take_over(change, file->region_fd);
+		take_over(change, region_fd);
 	return r;
 }
 
