@@ -153,7 +153,7 @@ static bool add_profiled_reads(struct builder *builder, uint32_t task, uint32_t 
 		if (strcmp(read->task_id, id) != 0 || strcmp(read->data_set, set->name) != 0)
 			continue;
 		known++;
-		if (read->path[0] == '\0') { /* all of it, or with no bytes: none */
+		if (read->path[0] == '\0') { /* mounted, and nothing of it read (a single file has this path, too) */
 			if (read->read_bytes > 0)
 				add_reads_below(builder, task, data_set, "", PA_READ_PROFILED);
 			continue;

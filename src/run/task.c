@@ -112,14 +112,34 @@ static int open_cold(struct pa_run *run, const struct run_data_set *set, struct 
 	return 0;
 }
 
-/* A read-only data set that is all in memory needs no daemon: its tmpfs folder itself is bound. */
-static bool bind_from_memory(struct pa_run *run, struct run_view *view)
+/* The next row of the history's profile, from `*index`, that is of this task and data set; NULL: no more. */
+static const struct pa_profile_read *next_profiled(const struct pa_run *run, uint32_t task, const char *data_set,
+                                                   size_t *index)
+{
+	const struct pa_history *history = run->options->history;
+	const char *id = run->options->pipeline->tasks[task].id;
+
+	for (; history != NULL && *index < history->profile_count; (*index)++) {
+		const struct pa_profile_read *read = &history->profile[*index];
+		if (strcmp(read->task_id, id) == 0 && strcmp(read->data_set, data_set) == 0) {
+			(*index)++;
+			return read;
+		}
+	}
+	return NULL;
+}
+
+/* A read-only data set that is all in memory needs no daemon: its tmpfs folder itself is bound.  Reads of a bind are not
+ * seen, so this is only for a task whose reads are known from an earlier run. */
+static bool bind_from_memory(struct pa_run *run, const struct run_instance *starting, struct run_view *view)
 {
 	struct pa_error ignored = PA_ERROR_INIT;
 	struct pa_extent all = {.path = "", .length_bytes = UINT64_MAX};
+	size_t first = 0;
 	char path[4096];
 
 	if (run->options->mode != PA_RUN_AHEAD || !view->data_set->read_only ||
+	    next_profiled(run, starting->task, view->data_set->name, &first) == NULL ||
 	    pa_data_set_pin(view->data_set->opened, &all, &view->pin, &ignored) < 0)
 		return false;
 	if (pa_data_set_bind_path(view->data_set->opened, "", path, sizeof(path), &ignored) < 0) {
@@ -131,7 +151,8 @@ static bool bind_from_memory(struct pa_run *run, struct run_view *view)
 	return true;
 }
 
-static int open_view(struct pa_run *run, struct run_view *view, struct pa_error *err)
+static int open_view(struct pa_run *run, const struct run_instance *starting, struct run_view *view,
+                     struct pa_error *err)
 {
 	struct pa_data_set *data_set = view->data_set->opened;
 	struct pa_store_call call = run_call(run, REFRESH_DEADLINE_NS);
@@ -153,7 +174,7 @@ static int open_view(struct pa_run *run, struct run_view *view, struct pa_error 
 	}
 	if (result < 0)
 		return pa_error_wrap(err, "%s", view->data_set->name);
-	if (bind_from_memory(run, view))
+	if (bind_from_memory(run, starting, view))
 		return 0;
 	name = pa_arena_printf(&run->arena, "view-%u", run->next_file++);
 	result = pa_mount_add_view(run->mount, name, data_set, "", view->read_only, &view->view, err);
@@ -174,7 +195,7 @@ static int add_data_view(struct launch *launch, const char *data_set, const char
 	if (view.data_set == NULL)
 		return pa_error_set(err, PA_ERROR_INPUT, "task %s: %s has no source; add it to `sources:` in pipeahead.yaml",
 		                    starting->instance->task_id, data_set);
-	int result = open_view(launch->run, &view, err);
+	int result = open_view(launch->run, starting, &view, err);
 	starting->views[starting->view_count++] = view;
 	if (result < 0)
 		return result;
@@ -557,6 +578,20 @@ static void note_profile(struct pa_run *run, const struct run_instance *ended, c
 	free(accesses);
 }
 
+/* What a task read of a bound data set is taken to be what it read before. */
+static uint64_t repeat_profile(struct pa_run *run, const struct run_instance *ended, const struct run_view *view)
+{
+	const struct pa_profile_read *read;
+	uint64_t bytes = 0;
+	size_t index = 0;
+
+	while ((read = next_profiled(run, ended->task, view->data_set->name, &index)) != NULL) {
+		add_profile(run, ended, read->data_set, read->path, read->read_bytes, read->first_open_s);
+		bytes += read->read_bytes;
+	}
+	return bytes;
+}
+
 static void note_account(struct pa_run *run, struct run_instance *ended)
 {
 	struct pa_view_account *total = &ended->account;
@@ -565,9 +600,7 @@ static void note_account(struct pa_run *run, struct run_instance *ended)
 		const struct run_view *view = &ended->views[i];
 		struct pa_view_account account = {0};
 		if (view->pin != NULL) {
-			/* Reads of a bind are not seen: all of it counts, from memory. */
-			account.memory_bytes = view->data_set->manifest->total_bytes;
-			add_profile(run, ended, view->data_set->name, "", account.memory_bytes, 0);
+			account.memory_bytes = repeat_profile(run, ended, view);
 		} else if (view->view != NULL) {
 			pa_mount_view_account(view->view, &account);
 			note_profile(run, ended, view);

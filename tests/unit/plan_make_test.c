@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <cmocka.h>
 #include <jansson.h>
 
@@ -549,18 +548,13 @@ static void make_large(struct fixture *f, struct large *l)
 	f->input.slots = 16;
 }
 
-/* 100 ms is what a plan may cost; the limit here leaves room for sanitizers and slow machines, and still fails
- * on anything quadratic. */
-static void test_large_plan_is_fast(void **state)
+/* 1,000 tasks, 10,000 extents (what it costs: tests/bench/plan_bench). */
+static void test_large_plan(void **state)
 {
 	struct fixture *f = *state;
 	struct large *l = calloc(1, sizeof(*l));
 	make_large(f, l);
-	clock_t begin = clock();
 	make(f);
-	double cpu_ms = 1000.0 * (double)(clock() - begin) / CLOCKS_PER_SEC;
-	print_message("# 1000 tasks, 10000 extents: %.1f ms of CPU\n", cpu_ms);
-	assert_true(cpu_ms < 1500);
 	NEAR(f->plan.link_bytes[0], 8.0 * MIB * LARGE_EXTENTS);
 	assert_true(f->plan.makespan_s < f->plan.without_makespan_s);
 	free(l);
@@ -579,7 +573,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_refuses_bad_input, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_prints, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_random_pipelines, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_large_plan_is_fast, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_large_plan, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
