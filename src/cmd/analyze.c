@@ -4,7 +4,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/units.h"
 #include "catalog/catalog.h"
 #include "cmd/cmd.h"
 
@@ -24,10 +23,8 @@ static const char help[] =
 
 struct analyze_options {
 	int format; /* index into format_names; -1: by where the output goes */
-	uint64_t max_input_bytes;
-	const char *catalog_path;
 	bool no_catalog;
-	struct pa_cmd_arguments arguments;
+	struct pa_cmd_common common;
 };
 
 static const char *const format_names[] = {"table", "json", "paper", "dot", "mermaid", NULL};
@@ -40,42 +37,26 @@ static void (*const printers[])(const struct pa_analysis *, struct pa_buffer *) 
 static int parse_options(int argument_count, char **arguments, struct analyze_options *options)
 {
 	static const struct option known[] = {
-	    {"format", required_argument, NULL, 'f'},  {"arg", required_argument, NULL, 'a'},
-	    {"max-input", required_argument, NULL, 'm'}, {"catalog", required_argument, NULL, 'c'},
-	    {"no-catalog", no_argument, NULL, 'n'},      {"help", no_argument, NULL, 'h'},
+	    PA_CMD_COMMON_OPTIONS,
+	    {"format", required_argument, NULL, 'f'},
+	    {"no-catalog", no_argument, NULL, 'n'},
 	    {NULL, 0, NULL, 0},
 	};
-	struct pa_error err = PA_ERROR_INIT;
-	int option;
+	int option, exit_code = -1;
 
-	while ((option = getopt_long(argument_count, arguments, "hf:", known, NULL)) != -1) {
-		switch (option) {
-		case 'f':
+	while (exit_code < 0 && (option = getopt_long(argument_count, arguments, "hf:", known, NULL)) != -1) {
+		if (option == 'f') {
 			options->format = pa_cmd_choice(optarg, format_names);
 			if (options->format < 0)
-				return pa_cmd_usage("analyze", "there is no format \"%s\"", optarg);
-			break;
-		case 'a':
-			if (pa_cmd_add_argument(&options->arguments, optarg, &err) < 0)
-				return pa_cmd_fail(&err);
-			break;
-		case 'm':
-			if (pa_units_parse_bytes(optarg, &options->max_input_bytes, &err) < 0)
-				return pa_cmd_usage("analyze", "--max-input: %s", err.message);
-			break;
-		case 'c':
-			options->catalog_path = optarg;
-			break;
-		case 'n':
+				exit_code = pa_cmd_usage("analyze", "there is no format \"%s\"", optarg);
+		} else if (option == 'n') {
 			options->no_catalog = true;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return PA_EXIT_OK;
-		default:
-			return pa_cmd_usage("analyze", "that is no use of it");
+		} else {
+			exit_code = pa_cmd_take_common(&options->common, "analyze", help, option);
 		}
 	}
+	if (exit_code >= 0)
+		return exit_code;
 	if (optind == argument_count)
 		return pa_cmd_usage("analyze", "no file is given");
 	return -1;
@@ -85,7 +66,7 @@ static int store(const struct analyze_options *options, const struct pa_analysis
 {
 	struct pa_catalog *catalog;
 	int64_t pipeline_id;
-	int result = pa_catalog_open(options->catalog_path, &catalog, err);
+	int result = pa_catalog_open(options->common.catalog_path, &catalog, err);
 
 	if (result < 0)
 		return result;
@@ -104,7 +85,7 @@ static int analyze_files(struct pa_arena *arena, const struct analyze_options *o
 	int exit_code = PA_EXIT_OK;
 
 	for (int i = 0; i < count; i++) {
-		if (pa_cmd_analyze_file(arena, files[i], options->max_input_bytes, &options->arguments, &analysis, &err) < 0) {
+		if (pa_cmd_analyze_file(arena, files[i], &options->common, &analysis, &err) < 0) {
 			int failed = pa_cmd_fail(&err);
 			exit_code = exit_code == PA_EXIT_OK ? failed : exit_code;
 		}
@@ -123,7 +104,7 @@ static int analyze_files(struct pa_arena *arena, const struct analyze_options *o
 
 int pa_cmd_analyze(int argument_count, char **arguments)
 {
-	static struct analyze_options options = {.format = -1, .max_input_bytes = PA_ANALYZE_DEFAULT_MAX_INPUT_BYTES};
+	static struct analyze_options options = {.format = -1, .common = PA_CMD_COMMON_INIT};
 	struct pa_arena arena = PA_ARENA_INIT;
 	int exit_code = parse_options(argument_count, arguments, &options);
 

@@ -2,6 +2,7 @@
 #include "cmd/cmd.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/units.h"
 
 int pa_cmd_fail(const struct pa_error *err)
 {
@@ -51,7 +53,7 @@ int pa_cmd_choice(const char *text, const char *const *choices)
 	return -1;
 }
 
-int pa_cmd_add_argument(struct pa_cmd_arguments *arguments, char *text, struct pa_error *err)
+static int add_argument(struct pa_cmd_arguments *arguments, char *text, struct pa_error *err)
 {
 	char *equals = strchr(text, '=');
 
@@ -64,12 +66,35 @@ int pa_cmd_add_argument(struct pa_cmd_arguments *arguments, char *text, struct p
 	return 0;
 }
 
-int pa_cmd_analyze_file(struct pa_arena *arena, const char *path, size_t max_input_bytes,
-                        const struct pa_cmd_arguments *arguments, struct pa_analysis *analysis, struct pa_error *err)
+int pa_cmd_take_common(struct pa_cmd_common *common, const char *command, const char *help, int option)
 {
-	struct pa_analyze_options options = {.arguments = arguments->items, .argument_count = arguments->count};
+	struct pa_error err = PA_ERROR_INIT;
+
+	switch (option) {
+	case 'a':
+		return add_argument(&common->arguments, optarg, &err) < 0 ? pa_cmd_fail(&err) : -1;
+	case 'm':
+		if (pa_units_parse_bytes(optarg, &common->max_input_bytes, &err) < 0)
+			return pa_cmd_usage(command, "--max-input: %s", err.message);
+		return -1;
+	case 'c':
+		common->catalog_path = optarg;
+		return -1;
+	case 'h':
+		fputs(help, stdout);
+		return PA_EXIT_OK;
+	default:
+		return pa_cmd_usage(command, "that is no use of it");
+	}
+}
+
+int pa_cmd_analyze_file(struct pa_arena *arena, const char *path, const struct pa_cmd_common *common,
+                        struct pa_analysis *analysis, struct pa_error *err)
+{
+	struct pa_analyze_options options = {.arguments = common->arguments.items,
+	                                     .argument_count = common->arguments.count};
 	struct pa_buffer text;
-	int result = pa_buffer_read_file(path, max_input_bytes, &text, err);
+	int result = pa_buffer_read_file(path, common->max_input_bytes, &text, err);
 
 	if (result < 0)
 		return result;
@@ -81,12 +106,11 @@ int pa_cmd_analyze_file(struct pa_arena *arena, const char *path, size_t max_inp
 	return result;
 }
 
-int pa_cmd_read_pipeline(struct pa_arena *arena, const char *path, size_t max_input_bytes,
-                         const struct pa_cmd_arguments *arguments, const struct pa_pipeline **ret,
-                         struct pa_error *err)
+int pa_cmd_read_pipeline(struct pa_arena *arena, const char *path, const struct pa_cmd_common *common,
+                         const struct pa_pipeline **ret, struct pa_error *err)
 {
 	struct pa_analysis analysis = {0};
-	int result = pa_cmd_analyze_file(arena, path, max_input_bytes, arguments, &analysis, err);
+	int result = pa_cmd_analyze_file(arena, path, common, &analysis, err);
 
 	if (result < 0)
 		return result;

@@ -46,15 +46,26 @@ struct pa_cmd_arguments {
 	struct pa_name_value items[PA_CMD_MAX_ARGUMENTS];
 	size_t count;
 };
-int pa_cmd_add_argument(struct pa_cmd_arguments *arguments, char *text, struct pa_error *err);
+
+/* The options that several commands share. */
+struct pa_cmd_common {
+	uint64_t max_input_bytes;
+	const char *catalog_path; /* NULL: the default */
+	struct pa_cmd_arguments arguments;
+};
+#define PA_CMD_COMMON_OPTIONS                                                                                          \
+	{"arg", required_argument, NULL, 'a'}, {"max-input", required_argument, NULL, 'm'},                            \
+	    {"catalog", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}
+#define PA_CMD_COMMON_INIT {.max_input_bytes = PA_ANALYZE_DEFAULT_MAX_INPUT_BYTES}
+/* Takes one of them (optarg is its value), or says what is wrong: -1 to go on, else an exit code. */
+int pa_cmd_take_common(struct pa_cmd_common *common, const char *command, const char *help, int option);
 
 /* Reads and analyses one file into `analysis` (zeroed before the first). */
-int pa_cmd_analyze_file(struct pa_arena *arena, const char *path, size_t max_input_bytes,
-                        const struct pa_cmd_arguments *arguments, struct pa_analysis *analysis, struct pa_error *err);
+int pa_cmd_analyze_file(struct pa_arena *arena, const char *path, const struct pa_cmd_common *common,
+                        struct pa_analysis *analysis, struct pa_error *err);
 /* The file's only pipeline; PA_ERROR_INPUT when it has several. */
-int pa_cmd_read_pipeline(struct pa_arena *arena, const char *path, size_t max_input_bytes,
-                         const struct pa_cmd_arguments *arguments, const struct pa_pipeline **ret,
-                         struct pa_error *err);
+int pa_cmd_read_pipeline(struct pa_arena *arena, const char *path, const struct pa_cmd_common *common,
+                         const struct pa_pipeline **ret, struct pa_error *err);
 /* `config_path`, else pipeahead.yaml beside the pipeline, else the defaults. */
 int pa_cmd_read_config(struct pa_arena *arena, const char *config_path, const char *pipeline_path,
                        struct pa_config *ret, struct pa_error *err);

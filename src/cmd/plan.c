@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/units.h"
 #include "cache/manifest.h"
 #include "catalog/catalog.h"
 #include "cmd/cmd.h"
@@ -30,10 +29,8 @@ static const char help[] =
 
 struct plan_options {
 	const char *config_path;
-	const char *catalog_path;
 	bool json;
-	uint64_t max_input_bytes;
-	struct pa_cmd_arguments arguments;
+	struct pa_cmd_common common;
 };
 
 /* What a plan is made from, to be released together. */
@@ -50,43 +47,26 @@ struct plan_work {
 static int parse_options(int argument_count, char **arguments, struct plan_options *options)
 {
 	static const struct option known[] = {
-	    {"config", required_argument, NULL, 'C'},    {"format", required_argument, NULL, 'f'},
-	    {"arg", required_argument, NULL, 'a'},       {"max-input", required_argument, NULL, 'm'},
-	    {"catalog", required_argument, NULL, 'c'},   {"help", no_argument, NULL, 'h'},
+	    PA_CMD_COMMON_OPTIONS,
+	    {"config", required_argument, NULL, 'C'},
+	    {"format", required_argument, NULL, 'f'},
 	    {NULL, 0, NULL, 0},
 	};
 	static const char *const formats[] = {"table", "json", NULL};
-	struct pa_error err = PA_ERROR_INIT;
-	int option;
+	int option, exit_code = -1;
 
-	while ((option = getopt_long(argument_count, arguments, "hf:", known, NULL)) != -1) {
-		switch (option) {
-		case 'C':
+	while (exit_code < 0 && (option = getopt_long(argument_count, arguments, "hf:", known, NULL)) != -1) {
+		if (option == 'C')
 			options->config_path = optarg;
-			break;
-		case 'f':
-			if (pa_cmd_choice(optarg, formats) < 0)
-				return pa_cmd_usage("plan", "there is no format \"%s\"", optarg);
+		else if (option == 'f' && pa_cmd_choice(optarg, formats) < 0)
+			exit_code = pa_cmd_usage("plan", "there is no format \"%s\"", optarg);
+		else if (option == 'f')
 			options->json = strcmp(optarg, "json") == 0;
-			break;
-		case 'a':
-			if (pa_cmd_add_argument(&options->arguments, optarg, &err) < 0)
-				return pa_cmd_fail(&err);
-			break;
-		case 'm':
-			if (pa_units_parse_bytes(optarg, &options->max_input_bytes, &err) < 0)
-				return pa_cmd_usage("plan", "--max-input: %s", err.message);
-			break;
-		case 'c':
-			options->catalog_path = optarg;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return PA_EXIT_OK;
-		default:
-			return pa_cmd_usage("plan", "that is no use of it");
-		}
+		else
+			exit_code = pa_cmd_take_common(&options->common, "plan", help, option);
 	}
+	if (exit_code >= 0)
+		return exit_code;
 	if (optind + 1 != argument_count)
 		return pa_cmd_usage("plan", "give one file");
 	return -1;
@@ -95,7 +75,7 @@ static int parse_options(int argument_count, char **arguments, struct plan_optio
 static int read_history(struct plan_work *work, const struct plan_options *options, struct pa_error *err)
 {
 	struct pa_catalog *catalog;
-	int result = pa_catalog_open(options->catalog_path, &catalog, err);
+	int result = pa_catalog_open(options->common.catalog_path, &catalog, err);
 
 	if (result < 0)
 		return result;
@@ -154,7 +134,7 @@ static int print_plan(struct plan_work *work, bool json, struct pa_error *err)
 
 int pa_cmd_plan(int argument_count, char **arguments)
 {
-	static struct plan_options options = {.max_input_bytes = PA_ANALYZE_DEFAULT_MAX_INPUT_BYTES};
+	static struct plan_options options = {.common = PA_CMD_COMMON_INIT};
 	struct plan_work work = {.arena = PA_ARENA_INIT};
 	struct pa_error err = PA_ERROR_INIT;
 
@@ -163,8 +143,7 @@ int pa_cmd_plan(int argument_count, char **arguments)
 	if (result >= 0)
 		return result;
 	const char *file = arguments[optind];
-	result = pa_cmd_read_pipeline(&work.arena, file, options.max_input_bytes, &options.arguments, &work.pipeline,
-	                              &err);
+	result = pa_cmd_read_pipeline(&work.arena, file, &options.common, &work.pipeline, &err);
 	if (result == 0)
 		result = pa_cmd_read_config(&work.arena, options.config_path, file, &work.config, &err);
 	if (result == 0)

@@ -37,13 +37,11 @@ static const char help[] =
 
 struct run_command {
 	const char *config_path;
-	const char *catalog_path;
 	const char *timeline_path;
 	bool compare, check, json, quiet;
 	uint64_t memory_bytes; /* 0: the configuration's */
 	uint32_t slots;        /* 0: the configuration's */
-	uint64_t max_input_bytes;
-	struct pa_cmd_arguments arguments;
+	struct pa_cmd_common common;
 	/* What the options led to. */
 	struct pa_arena arena;
 	const struct pa_pipeline *pipeline;
@@ -64,9 +62,7 @@ static int parse_number(struct run_command *command, int option, const char *tex
 
 	if (pa_units_parse_bytes(text, &value, &err) < 0)
 		return pa_cmd_usage("run", "%s", err.message);
-	if (option == 'm')
-		command->max_input_bytes = value;
-	else if (value == 0 || (option == 's' && value > 4096))
+	if (value == 0 || (option == 's' && value > 4096))
 		return pa_cmd_usage("run", "--%s %s is out of range", option == 's' ? "slots" : "memory", text);
 	else if (option == 's')
 		command->slots = (uint32_t)value;
@@ -78,7 +74,6 @@ static int parse_number(struct run_command *command, int option, const char *tex
 static int take_option(struct run_command *command, int option)
 {
 	static const char *const formats[] = {"table", "json", NULL};
-	struct pa_error err = PA_ERROR_INIT;
 
 	switch (option) {
 	case 'C':
@@ -89,15 +84,9 @@ static int take_option(struct run_command *command, int option)
 			return pa_cmd_usage("run", "there is no format \"%s\"", optarg);
 		command->json = strcmp(optarg, "json") == 0;
 		return -1;
-	case 'a':
-		return pa_cmd_add_argument(&command->arguments, optarg, &err) < 0 ? pa_cmd_fail(&err) : -1;
-	case 'm':
 	case 'M':
 	case 's':
 		return parse_number(command, option, optarg);
-	case 'c':
-		command->catalog_path = optarg;
-		return -1;
 	case 't':
 		command->timeline_path = optarg;
 		return -1;
@@ -110,23 +99,19 @@ static int take_option(struct run_command *command, int option)
 	case 'q':
 		command->quiet = true;
 		return -1;
-	case 'h':
-		fputs(help, stdout);
-		return PA_EXIT_OK;
 	default:
-		return pa_cmd_usage("run", "that is no use of it");
+		return pa_cmd_take_common(&command->common, "run", help, option);
 	}
 }
 
 static int parse_options(int argument_count, char **arguments, struct run_command *command)
 {
 	static const struct option known[] = {
-	    {"config", required_argument, NULL, 'C'},    {"format", required_argument, NULL, 'f'},
-	    {"arg", required_argument, NULL, 'a'},       {"max-input", required_argument, NULL, 'm'},
-	    {"catalog", required_argument, NULL, 'c'},   {"timeline", required_argument, NULL, 't'},
-	    {"memory", required_argument, NULL, 'M'},    {"slots", required_argument, NULL, 's'},
-	    {"compare", no_argument, NULL, 'x'},         {"check", no_argument, NULL, 'k'},
-	    {"quiet", no_argument, NULL, 'q'},           {"help", no_argument, NULL, 'h'},
+	    PA_CMD_COMMON_OPTIONS,
+	    {"config", required_argument, NULL, 'C'},   {"format", required_argument, NULL, 'f'},
+	    {"timeline", required_argument, NULL, 't'}, {"memory", required_argument, NULL, 'M'},
+	    {"slots", required_argument, NULL, 's'},    {"compare", no_argument, NULL, 'x'},
+	    {"check", no_argument, NULL, 'k'},          {"quiet", no_argument, NULL, 'q'},
 	    {NULL, 0, NULL, 0},
 	};
 	int option;
@@ -176,8 +161,7 @@ static int name_run(struct run_command *command, struct pa_error *err)
 
 static int prepare(struct run_command *command, const char *file, struct pa_error *err)
 {
-	int result = pa_cmd_read_pipeline(&command->arena, file, command->max_input_bytes, &command->arguments,
-	                                  &command->pipeline, err);
+	int result = pa_cmd_read_pipeline(&command->arena, file, &command->common, &command->pipeline, err);
 
 	if (result == 0)
 		result = pa_cmd_read_config(&command->arena, command->config_path, file, &command->config, err);
@@ -187,11 +171,11 @@ static int prepare(struct run_command *command, const char *file, struct pa_erro
 		command->config.memory_node_bytes = command->memory_bytes;
 	if (command->slots != 0)
 		command->config.slots = command->slots;
-	result = pa_run_preflight(command->pipeline, &command->config, command->arguments.items,
-	                          command->arguments.count, err);
+	result = pa_run_preflight(command->pipeline, &command->config, command->common.arguments.items,
+	                          command->common.arguments.count, err);
 	if (result < 0 || command->check)
 		return result;
-	result = pa_catalog_open(command->catalog_path, &command->catalog, err);
+	result = pa_catalog_open(command->common.catalog_path, &command->catalog, err);
 	if (result == 0)
 		result = pa_catalog_load_history(command->catalog, &command->arena, command->pipeline->name,
 		                                 &command->history, err);
@@ -222,8 +206,8 @@ static int run_once(struct run_command *command, enum pa_run_mode mode, struct p
 	    .pipeline = command->pipeline,
 	    .config = &command->config,
 	    .history = &command->history,
-	    .arguments = command->arguments.items,
-	    .argument_count = command->arguments.count,
+	    .arguments = command->common.arguments.items,
+	    .argument_count = command->common.arguments.count,
 	    .mode = mode,
 	    .run_name = command->run_name,
 	    .uid = command->uid,
@@ -327,7 +311,7 @@ static int execute(struct run_command *command, struct pa_error *err)
 
 int pa_cmd_run(int argument_count, char **arguments)
 {
-	static struct run_command command = {.max_input_bytes = PA_ANALYZE_DEFAULT_MAX_INPUT_BYTES,
+	static struct run_command command = {.common = PA_CMD_COMMON_INIT,
 	                                     .previous_start_error = NAN,
 	                                     .signal_fd = -1};
 	struct pa_error err = PA_ERROR_INIT;
