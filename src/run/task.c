@@ -192,6 +192,9 @@ static int add_data_view(struct launch *launch, const char *data_set, const char
 	struct run_view view = {
 	    .data_set = run_data_find(launch->run, data_set), .target = target, .read_only = read_only, .root_path = ""};
 
+	/* What its source calls read-only stays so whichever way it is bound. */
+	if (view.data_set != NULL && view.data_set->read_only)
+		view.read_only = read_only = true;
 	if (view.data_set == NULL)
 		return pa_error_set(err, PA_ERROR_INPUT, "task %s: %s has no source; add it to `sources:` in pipeahead.yaml",
 		                    starting->instance->task_id, data_set);
