@@ -11,6 +11,9 @@
 
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
+
+#define OPEN_RETRY_MS 10
 
 struct failure {
 	int code; /* primary result code of SQLite */
@@ -251,10 +254,15 @@ static int read_pragma(struct pa_catalog *catalog, const char *sql, int64_t *ret
 static int check_owner(struct pa_catalog *catalog, struct pa_error *err)
 {
 	int64_t application = 0, tables = 0;
-	int result = read_pragma(catalog, "PRAGMA application_id", &application, err);
+	/* One picture of both: another program may be making the catalog at this moment. */
+	int result = pa_catalog_execute(catalog, "BEGIN", err);
 
+	if (result < 0)
+		return result;
+	result = read_pragma(catalog, "PRAGMA application_id", &application, err);
 	if (result == 0)
 		result = read_pragma(catalog, "SELECT count(*) FROM sqlite_master", &tables, err);
+	sqlite3_exec(catalog->database, "COMMIT", NULL, NULL, NULL);
 	if (result < 0)
 		return result;
 	if (application != PA_CATALOG_APPLICATION_ID && (application != 0 || tables > 0))
@@ -270,11 +278,23 @@ static int check_owner(struct pa_catalog *catalog, struct pa_error *err)
 	return 0;
 }
 
+/* Changing the journal's mode takes the whole file, and SQLite does not wait for that by itself: several programs that
+ * open a new catalog at once would fail. */
+static int use_wal(struct pa_catalog *catalog, struct pa_error *err)
+{
+	int64_t deadline_ns = pa_clock_deadline(PA_CATALOG_BUSY_MS * PA_NS_PER_MS);
+	int status;
+
+	while ((status = sqlite3_exec(catalog->database, "PRAGMA journal_mode = WAL", NULL, NULL, NULL)) == SQLITE_BUSY &&
+	       pa_clock_ns() < deadline_ns)
+		sqlite3_sleep(OPEN_RETRY_MS);
+	return status == SQLITE_OK ? 0 : pa_catalog_failed(catalog, err, "cannot be opened");
+}
+
 static int set_up(struct pa_catalog *catalog, struct pa_error *err)
 {
 	/* trusted_schema off: a damaged or crafted file runs no function of ours out of its schema. */
-	static const char pragmas[] = "PRAGMA journal_mode = WAL;"
-				      "PRAGMA synchronous = FULL;"
+	static const char pragmas[] = "PRAGMA synchronous = FULL;"
 				      "PRAGMA foreign_keys = ON;"
 				      "PRAGMA trusted_schema = OFF;"
 				      "PRAGMA journal_size_limit = 67108864;";
@@ -283,6 +303,8 @@ static int set_up(struct pa_catalog *catalog, struct pa_error *err)
 	sqlite3_busy_timeout(catalog->database, PA_CATALOG_BUSY_MS);
 	sqlite3_limit(catalog->database, SQLITE_LIMIT_LENGTH, PA_CATALOG_VALUE_BYTES);
 	result = check_owner(catalog, err);
+	if (result == 0)
+		result = use_wal(catalog, err);
 	if (result == 0)
 		result = pa_catalog_execute(catalog, pragmas, err);
 	if (result == 0)

@@ -44,20 +44,29 @@ static const struct run_view *find_view(const struct run_instance *instance, con
 	return best;
 }
 
+/* Links within the folder are followed; a task that made one to elsewhere does not get what is there. */
 static int open_in_folder(const struct run_view *view, const char *path, const char *rest, struct output *ret,
                           struct pa_error *err)
 {
 	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
 	                       .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
 	PA_AUTO_CLOSE int root = open(view->source_path, O_PATH | O_CLOEXEC);
+	PA_AUTO_FREE char *below = NULL;
+	struct stat status;
 
+	if (asprintf(&below, "%s%s%s", view->root_path, view->root_path[0] != '\0' && rest[0] != '\0' ? "/" : "", rest) < 0)
+		abort();
 	if (root < 0)
 		return pa_error_set_errno(err, errno, "%s", view->source_path);
-	long fd = rest[0] == '\0' ? open(view->source_path, O_RDONLY | O_CLOEXEC)
-	                          : syscall(SYS_openat2, root, rest, &how, sizeof(how));
+	long fd = below[0] == '\0' ? open(view->source_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+	                           : syscall(SYS_openat2, root, below, &how, sizeof(how));
 	if (fd < 0)
 		return pa_error_set_errno(err, errno, "%s", path);
 	ret->fd = (int)fd;
+	if (fstat(ret->fd, &status) < 0 || (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)))
+		return pa_error_set(err, PA_ERROR_INPUT,
+		                    "is neither a file nor a folder, but a device, pipe or socket; write a file or "
+		                    "folder there");
 	return 0;
 }
 
@@ -68,7 +77,7 @@ static int open_output(const struct run_instance *instance, const char *path, st
 	*ret = (struct output){.fd = -1};
 	if (view == NULL) {
 		ret->own = true;
-		return pa_sandbox_open_output(instance->folder, path, &ret->fd, err);
+		return pa_sandbox_open_output(instance->sandbox_folder, path, &ret->fd, err);
 	}
 	const char *rest = path + strlen(view->target);
 	rest += strspn(rest, "/");
@@ -194,6 +203,34 @@ static int keep_file(int from, const struct stat *status, int folder, const char
 
 static int keep_tree(int from, int folder, const char *name, bool own, unsigned depth, struct pa_error *err);
 
+static int keep_link(int from, const char *name, int folder, struct pa_error *err)
+{
+	char target[4096];
+	ssize_t length = readlinkat(from, name, target, sizeof(target) - 1);
+
+	if (length < 0)
+		return pa_error_set_errno(err, errno, "%s cannot be read", name);
+	target[length] = '\0';
+	return symlinkat(target, folder, name) == 0 ? 0 : pa_error_set_errno(err, errno, "%s cannot be kept", name);
+}
+
+/* Sockets, pipes and devices are no data (and the overlay's mark for a deleted file is a device). */
+static int keep_entry(int from, const char *name, int folder, bool own, unsigned depth, struct pa_error *err)
+{
+	struct stat status;
+
+	if (fstatat(from, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return pa_error_set_errno(err, errno, "%s cannot be read", name);
+	if (S_ISLNK(status.st_mode))
+		return keep_link(from, name, folder, err);
+	if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
+		return 0;
+	PA_AUTO_CLOSE int child = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (child < 0)
+		return pa_error_set_errno(err, errno, "%s cannot be read", name);
+	return keep_tree(child, folder, name, own, depth, err);
+}
+
 static int keep_folder(int from, int folder, const char *name, bool own, unsigned depth, struct pa_error *err)
 {
 	int result = 0;
@@ -208,21 +245,8 @@ static int keep_folder(int from, int folder, const char *name, bool own, unsigne
 		return pa_error_set_errno(err, errno, "cannot be read");
 	}
 	for (struct dirent *entry; result == 0 && (entry = readdir(entries)) != NULL;) {
-		char target[4096];
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		ssize_t length = readlinkat(from, entry->d_name, target, sizeof(target) - 1);
-		if (length >= 0) {
-			target[length] = '\0';
-			if (symlinkat(target, to, entry->d_name) < 0)
-				result = pa_error_set_errno(err, errno, "%s cannot be kept", entry->d_name);
-			continue;
-		}
-		PA_AUTO_CLOSE int child = openat(from, entry->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-		if (child < 0)
-			result = pa_error_set_errno(err, errno, "%s cannot be read", entry->d_name);
-		else
-			result = keep_tree(child, to, entry->d_name, own, depth + 1, err);
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			result = keep_entry(from, entry->d_name, to, own, depth + 1, err);
 	}
 	closedir(entries);
 	return result;
@@ -236,8 +260,6 @@ static int keep_tree(int from, int folder, const char *name, bool own, unsigned 
 		return pa_error_set_errno(err, errno, "cannot be read");
 	if (S_ISREG(status.st_mode))
 		return keep_file(from, &status, folder, name, own, err);
-	if (!S_ISDIR(status.st_mode)) /* a socket or pipe is no data */
-		return 0;
 	if (depth > ARTIFACT_MAX_DEPTH)
 		return pa_error_set(err, PA_ERROR_PERMANENT, "is nested deeper than %d folders", ARTIFACT_MAX_DEPTH);
 	return keep_folder(from, folder, name, own, depth, err);

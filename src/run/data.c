@@ -24,6 +24,8 @@
 #define TMPFS_SLACK_BYTES (64u << 20)
 #define SEQUENTIAL_PROBE_BYTES (32u << 20)
 #define PLAN_SEED 1
+/* A plan's times beyond this are as good as never. */
+#define FAR_S 1e9
 
 struct pa_store_call run_call(const struct pa_run *run, int64_t timeout_ns)
 {
@@ -221,6 +223,16 @@ static void note_residency(struct pa_run *run)
 	}
 }
 
+/* What is wanted stays at least until there can be another plan: a task that takes longer than anybody thought has an
+ * end that is always near. */
+static double keep_until(const struct pa_run *run, const struct pa_plan_action *action)
+{
+	double least_s = 4.0 * (double)(PA_RUN_REPLAN_INTERVAL_NS + PA_RUN_PLAN_COST_SHARE * run->plan_cost_ns) /
+	                 PA_NS_PER_SECOND;
+
+	return fmin(fmax(action->keep_until_s, least_s), FAR_S);
+}
+
 static int assign(struct pa_run *run, int64_t now_ns, struct pa_error *err)
 {
 	const struct pa_plan *plan = &run->plan;
@@ -239,9 +251,9 @@ static int assign(struct pa_run *run, int64_t now_ns, struct pa_error *err)
 		               .offset_bytes = extent->offset_bytes + action->offset_bytes,
 		               .length_bytes = action->bytes},
 		    .tier = PA_TIER_NODE,
-		    .deadline_ns = now_ns + (int64_t)(action->deadline_s * PA_NS_PER_SECOND),
+		    .deadline_ns = now_ns + (int64_t)(fmin(action->deadline_s, FAR_S) * PA_NS_PER_SECOND),
 		    .priority = action->priority,
-		    .keep_until_ns = now_ns + (int64_t)(action->keep_until_s * PA_NS_PER_SECOND),
+		    .keep_until_ns = now_ns + (int64_t)(keep_until(run, action) * PA_NS_PER_SECOND),
 		};
 	}
 	return pa_cache_assign(run->cache, assignments, count, err);
@@ -277,8 +289,10 @@ int run_data_plan(struct pa_run *run, struct pa_error *err)
 	if (pa_plan_make(&run->plan_arena, &run->planning.plan_input, &run->plan, err) < 0)
 		return pa_error_wrap(err, "planning");
 	run->has_plan = true;
+	int result = options->mode == PA_RUN_AHEAD ? assign(run, now_ns, err) : 0;
 	run->planned_ns = pa_clock_ns();
-	return options->mode == PA_RUN_AHEAD ? assign(run, now_ns, err) : 0;
+	run->plan_cost_ns = run->planned_ns - now_ns;
+	return result;
 }
 
 /* --- what is said of the sources --- */
@@ -299,7 +313,8 @@ void run_data_describe(struct pa_run *run)
 		if (source->bandwidth_bps != 0)
 			pa_buffer_printf(&text, " %s", pa_units_format_rate((double)source->bandwidth_bps, rate, sizeof(rate)));
 		if (source->latency_ns != 0)
-			pa_buffer_printf(&text, " and %.1f ms a request", (double)source->latency_ns / PA_NS_PER_MS);
+			pa_buffer_printf(&text, "%s %.1f ms a request", source->bandwidth_bps != 0 ? " and" : "",
+			                 (double)source->latency_ns / PA_NS_PER_MS);
 	}
 	run->report->slowed_text = pa_arena_strdup(&run->report->arena, text.data);
 	pa_buffer_done(&text);

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,8 +23,9 @@
 
 #define TICK_MS             50
 #define RUN_NAMESPACE       "default"
-#define REPLAN_INTERVAL_NS  (2 * PA_NS_PER_SECOND)
 #define SAMPLE_INTERVAL_NS  (100 * PA_NS_PER_MS)
+#define MAX_SAMPLES         4096
+#define WHOLE_DEADLINE_TEXT "the workflow's activeDeadlineSeconds have passed"
 #define TERMINATE_GRACE_NS  (5 * PA_NS_PER_SECOND)
 #define LISTING_DEADLINE_NS (600LL * PA_NS_PER_SECOND)
 
@@ -66,7 +67,20 @@ static void take_ready(struct pa_run *run)
 		run->instances = pa_arena_grow(&run->arena, run->instances, run->instance_count,
 		                               &run->instance_capacity, sizeof(struct run_instance *));
 		run->instances[run->instance_count++] = ready;
+		run->live = pa_arena_grow(&run->arena, run->live, run->live_count, &run->live_capacity,
+		                          sizeof(struct run_instance *));
+		run->live[run->live_count++] = ready;
 	}
+}
+
+static void forget_ended(struct pa_run *run)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < run->live_count; i++)
+		if (!run->live[i]->ended)
+			run->live[kept++] = run->live[i];
+	run->live_count = kept;
 }
 
 /* It could not be started: an error of this instance, told to the engine like any other. */
@@ -81,11 +95,22 @@ static int fail_start(struct pa_run *run, struct run_instance *failed, const str
 	};
 
 	failed->end_s = run_now_s(run);
+	failed->outcome = result.outcome;
 	failed->ended = true;
 	run_progress_event(run, failed, why->message);
-	int finished = pa_engine_finish(run->engine, instance, &result, err);
+	int finished = run_task_tell(run, instance, &result, err);
 	run_task_release(run, failed);
 	return finished;
+}
+
+/* Exit handlers run after the workflow's own deadline, too. */
+static bool is_overdue(const struct pa_run *run, const struct run_instance *instance)
+{
+	const struct pa_pipeline *pipeline = run->options->pipeline;
+	int64_t whole_s = pipeline->workflow->active_deadline_seconds;
+
+	return whole_s > 0 && run_now_s(run) > (double)whole_s &&
+	       pipeline->tasks[instance->task].role != PA_ROLE_EXIT;
 }
 
 static int start_instance(struct pa_run *run, struct run_instance *starting, struct pa_error *err)
@@ -93,8 +118,12 @@ static int start_instance(struct pa_run *run, struct run_instance *starting, str
 	struct pa_error why = PA_ERROR_INIT;
 
 	run->plan_due = true;
+	if (is_overdue(run, starting)) {
+		pa_error_set(&why, PA_ERROR_DEADLINE, WHOLE_DEADLINE_TEXT);
+		return fail_start(run, starting, &why, err);
+	}
 	if (starting->instance->template_->kind == PA_TEMPLATE_RESOURCE)
-		return run_task_resource(run, starting, err);
+		return run_task_resource(run, starting, &why) < 0 ? fail_start(run, starting, &why, err) : 0;
 	if (run_task_start(run, starting, &why) < 0)
 		return fail_start(run, starting, &why, err);
 	run->running++;
@@ -113,10 +142,11 @@ static struct run_instance *next_to_start(struct pa_run *run)
 	struct run_instance *best = NULL;
 	double now_s = run_now_s(run);
 
-	for (size_t i = 0; i < run->instance_count; i++) {
-		struct run_instance *instance = run->instances[i];
-		bool needs_slot = instance->instance->template_->kind != PA_TEMPLATE_RESOURCE;
-		if (!isnan(instance->start_s) || instance->ended || instance->not_before_s > now_s ||
+	for (size_t i = 0; i < run->live_count; i++) {
+		struct run_instance *instance = run->live[i];
+		bool overdue = is_overdue(run, instance);
+		bool needs_slot = !overdue && instance->instance->template_->kind != PA_TEMPLATE_RESOURCE;
+		if (!isnan(instance->start_s) || instance->ended || (instance->not_before_s > now_s && !overdue) ||
 		    (needs_slot && run->running >= run->slots))
 			continue;
 		if (best == NULL || start_order(run, instance) < start_order(run, best))
@@ -131,8 +161,9 @@ static int start_ready(struct pa_run *run, struct pa_error *err)
 	int result = 0;
 
 	for (;;) {
+		forget_ended(run);
 		take_ready(run);
-		if (run->interrupts > 0 || (next = next_to_start(run)) == NULL)
+		if (run_signals(run) > 0 || (next = next_to_start(run)) == NULL)
 			return 0;
 		result = start_instance(run, next, err);
 		if (result < 0)
@@ -144,9 +175,9 @@ static int start_ready(struct pa_run *run, struct pa_error *err)
 
 static void signal_all(struct pa_run *run, bool kill)
 {
-	for (size_t i = 0; i < run->instance_count; i++)
-		if (run->instances[i]->sandbox != NULL)
-			pa_sandbox_signal(run->instances[i]->sandbox, kill);
+	for (size_t i = 0; i < run->live_count; i++)
+		if (run->live[i]->sandbox != NULL)
+			pa_sandbox_signal(run->live[i]->sandbox, kill);
 }
 
 static void interrupt(struct pa_run *run)
@@ -161,14 +192,15 @@ static void interrupt(struct pa_run *run)
 	} else {
 		signal_all(run, true);
 	}
-	run->cancel = 1;
 }
 
-static void read_signals(struct pa_run *run)
+static void obey_signals(struct pa_run *run)
 {
-	struct signalfd_siginfo info;
+	eventfd_t ignored;
 
-	while (read(run->options->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+	if (run->wake_fd >= 0)
+		eventfd_read(run->wake_fd, &ignored);
+	while (run->interrupts < run_signals(run))
 		interrupt(run);
 }
 
@@ -180,15 +212,22 @@ static void enforce_deadlines(struct pa_run *run)
 
 	if (run->kill_at_ns != 0 && pa_clock_ns() > run->kill_at_ns)
 		signal_all(run, true);
-	for (size_t i = 0; i < run->instance_count; i++) {
-		struct run_instance *instance = run->instances[i];
+	for (size_t i = 0; i < run->live_count; i++) {
+		struct run_instance *instance = run->live[i];
 		int64_t own_s = instance->instance->template_->active_deadline_seconds;
-		if (instance->sandbox != NULL && ((own_s > 0 && now_s - instance->start_s > (double)own_s) ||
-		                                  (whole_s > 0 && now_s > (double)whole_s)))
+		if (instance->sandbox == NULL || instance->killed_why != NULL)
+			continue;
+		if (own_s > 0 && now_s - instance->start_s > (double)own_s)
+			instance->killed_why = "its activeDeadlineSeconds have passed";
+		else if (is_overdue(run, instance))
+			instance->killed_why = WHOLE_DEADLINE_TEXT;
+		if (instance->killed_why != NULL)
 			pa_sandbox_signal(instance->sandbox, true);
 	}
-	if (whole_s > 0 && now_s > (double)whole_s)
+	if (whole_s > 0 && now_s > (double)whole_s && !run->stopped) {
+		run->stopped = true;
 		pa_engine_stop(run->engine, true);
+	}
 }
 
 /* --- waiting --- */
@@ -203,9 +242,9 @@ static int wait_for_events(struct pa_run *run, struct pa_error *err)
 
 	if (polled == NULL || ended == NULL)
 		abort();
-	polled[count++] = (struct pollfd){.fd = run->options->signal_fd, .events = POLLIN};
-	for (size_t i = 0; i < run->instance_count; i++) {
-		struct run_instance *instance = run->instances[i];
+	polled[count++] = (struct pollfd){.fd = run->wake_fd, .events = POLLIN};
+	for (size_t i = 0; i < run->live_count; i++) {
+		struct run_instance *instance = run->live[i];
 		if (instance->sandbox == NULL)
 			continue;
 		polled[count++] = (struct pollfd){.fd = pa_sandbox_fd(instance->sandbox), .events = POLLIN};
@@ -213,15 +252,14 @@ static int wait_for_events(struct pa_run *run, struct pa_error *err)
 		polled[count++] = (struct pollfd){.fd = instance->error_fd, .events = POLLIN};
 	}
 	int ready = poll(polled, count, TICK_MS);
-	if (ready > 0 && (polled[0].revents & POLLIN) != 0)
-		read_signals(run);
+	obey_signals(run);
 	count = 1;
-	for (size_t i = 0; i < run->instance_count && ready > 0; i++) {
-		struct run_instance *instance = run->instances[i];
+	for (size_t i = 0; i < run->live_count && ready > 0; i++) {
+		struct run_instance *instance = run->live[i];
 		if (instance->sandbox == NULL)
 			continue;
 		if ((polled[count + 1].revents | polled[count + 2].revents) != 0)
-			run_task_drain(run, instance);
+			run_output_drain(run, instance);
 		if ((polled[count].revents & POLLIN) != 0)
 			ended[ended_count++] = instance;
 		count += 3;
@@ -236,19 +274,42 @@ static int wait_for_events(struct pa_run *run, struct pa_error *err)
 	return result;
 }
 
+/* A long run keeps every other sample, and takes half as many from then on. */
+static void thin_samples(struct pa_run *run)
+{
+	struct pa_run_report *report = run->report;
+
+	if (report->sample_count < MAX_SAMPLES)
+		return;
+	for (size_t i = 0; i < report->sample_count / 2; i++)
+		report->samples[i] = report->samples[2 * i];
+	report->sample_count /= 2;
+	run->sample_interval_ns *= 2;
+}
+
 static void take_sample(struct pa_run *run)
 {
 	struct pa_run_report *report = run->report;
 	struct pa_cache_status status;
 
-	if (run->cache == NULL || pa_clock_ns() - run->sampled_ns < SAMPLE_INTERVAL_NS)
+	if (run->cache == NULL || pa_clock_ns() - run->sampled_ns < run->sample_interval_ns)
 		return;
 	run->sampled_ns = pa_clock_ns();
+	thin_samples(run);
 	pa_cache_status(run->cache, &status);
 	report->samples = pa_arena_grow(&report->arena, report->samples, report->sample_count, &run->sample_capacity,
 	                                sizeof(*report->samples));
 	report->samples[report->sample_count++] = (struct pa_run_sample){
 	    .at_s = run_now_s(run), .fetched_bytes = status.fetched_bytes, .used_bytes = status.used_bytes};
+}
+
+/* Starts never wait for a plan: after an event they come first, and plans are held to a share of the time. */
+static bool is_plan_time(const struct pa_run *run)
+{
+	int64_t age_ns = pa_clock_ns() - run->planned_ns;
+
+	return run_signals(run) == 0 && age_ns > PA_RUN_PLAN_COST_SHARE * run->plan_cost_ns &&
+	       (run->plan_due || age_ns > PA_RUN_REPLAN_INTERVAL_NS);
 }
 
 static int loop(struct pa_run *run, struct pa_error *err)
@@ -258,8 +319,7 @@ static int loop(struct pa_run *run, struct pa_error *err)
 	while (result == 0 && !(pa_engine_is_done(run->engine) && run->running == 0)) {
 		if (run->interrupts > 0 && run->running == 0)
 			break;
-		if (run->interrupts == 0 &&
-		    (run->plan_due || pa_clock_ns() - run->planned_ns > REPLAN_INTERVAL_NS)) {
+		if (is_plan_time(run)) {
 			run->plan_due = false;
 			result = run_data_plan(run, err);
 		}
@@ -364,14 +424,31 @@ static int list_before(struct pa_run *run, struct pa_error *err)
 	return 0;
 }
 
-/* What the first plan says, to be held against what happens. */
+/* Quantiles of which a plan knows three. */
+static struct pa_distribution spread_of(double early_s, double middle_s, double late_s)
+{
+	return (struct pa_distribution){
+	    {early_s, (early_s + middle_s) / 2, middle_s, (middle_s + late_s) / 2, late_s}};
+}
+
+/* What the first plan says, to be held against what happens: the forecast, with the times that loads make of it. */
 static void note_predictions(struct pa_run *run)
 {
-	for (size_t i = 0; i < run->report->task_count; i++) {
-		struct pa_run_task *task = &run->report->tasks[i];
-		task->predicted_start_s = run->plan.times[i].start_s;
-		task->predicted_end_s = run->plan.times[i].end_s;
+	struct pa_run_report *report = run->report;
+	struct pa_forecast *forecast = &report->forecast;
+
+	*forecast = run->planning.forecast;
+	forecast->tasks = pa_arena_array(&report->arena, forecast->task_count, sizeof(*forecast->tasks));
+	forecast->makespan_s.quantiles[2] = run->plan.makespan_s;
+	for (size_t i = 0; i < report->task_count; i++) {
+		struct pa_run_task *task = &report->tasks[i];
+		const struct pa_plan_task_times *times = &run->plan.times[i];
+		task->predicted_start_s = times->start_s;
+		task->predicted_end_s = times->end_s;
 		pa_verdict_format(&run->plan.verdicts[i], task->verdict, sizeof(task->verdict));
+		forecast->tasks[i] = run->planning.forecast.tasks[i];
+		forecast->tasks[i].start_s = spread_of(times->start_early_s, times->start_s, times->start_late_s);
+		forecast->tasks[i].end_s = spread_of(times->end_early_s, times->end_s, times->end_late_s);
 	}
 }
 
@@ -418,12 +495,7 @@ static void name_outcome(struct pa_run *run)
 	struct pa_run_report *report = run->report;
 	const char *message = pa_engine_error(run->engine);
 
-	if (run->interrupts > 0) {
-		report->outcome = "interrupted";
-		message = "interrupted";
-	} else {
-		report->outcome = pa_engine_outcome(run->engine) == PA_OUTCOME_SUCCEEDED ? "succeeded" : "failed";
-	}
+	report->outcome = pa_engine_outcome(run->engine) == PA_OUTCOME_SUCCEEDED ? "succeeded" : "failed";
 	report->message = pa_arena_strdup(&report->arena, message);
 }
 
@@ -442,6 +514,29 @@ static void take_status(struct pa_run *run)
 	report->bypassed_bytes = status.bypassed_bytes;
 	report->peak_bytes = status.peak_bytes;
 	report->quota_bytes = status.quota_bytes;
+}
+
+static int sum_up(struct pa_run *run, struct pa_error *err)
+{
+	run->report->makespan_s = run_now_s(run);
+	run_progress_clear(run);
+	name_outcome(run);
+	run_account(run);
+	take_status(run);
+	if (run->options->mode == PA_RUN_WITHOUT && run_signals(run) == 0)
+		run_data_measure_sequential(run);
+	return run->options->keep_outputs && run_signals(run) == 0 ? run_written_hash(run, err) : 0;
+}
+
+/* Whatever the signal cut short, and however far the run had come: it is a run that was interrupted. */
+static void note_interruption(struct pa_run *run)
+{
+	struct pa_run_report *report = run->report;
+
+	run_progress_clear(run);
+	if (report->makespan_s <= 0)
+		report->makespan_s = run_now_s(run);
+	report->outcome = report->message = "interrupted";
 }
 
 static void end(struct pa_run *run)
@@ -479,25 +574,26 @@ static void prepare_report(struct pa_run *run)
 int pa_run_execute(const struct pa_run_options *options, struct pa_run_report *ret, struct pa_error *err)
 {
 	struct pa_run_report report = {0};
-	struct pa_run run = {.options = options, .report = &report};
+	struct pa_run run = {.options = options,
+	                     .report = &report,
+	                     .start_ns = pa_clock_ns(),
+	                     .sample_interval_ns = SAMPLE_INTERVAL_NS};
 
 	pa_arena_init(&report.arena);
 	pa_arena_init(&run.arena);
 	pa_arena_init(&run.plan_arena);
 	prepare_report(&run);
-	int result = begin(&run, err);
+	int result = run_watch_begin(&run, err);
+	if (result == 0)
+		result = begin(&run, err);
 	if (result == 0)
 		result = loop(&run, err);
-	if (result == 0) {
-		report.makespan_s = run_now_s(&run);
-		run_progress_clear(&run);
-		name_outcome(&run);
-		run_account(&run);
-		take_status(&run);
-		if (options->mode == PA_RUN_WITHOUT && run.interrupts == 0)
-			run_data_measure_sequential(&run);
-		if (options->keep_outputs && run.interrupts == 0)
-			result = run_written_hash(&run, err);
+	if (result == 0)
+		result = sum_up(&run, err);
+	run_watch_end(&run);
+	if (run_signals(&run) > 0) {
+		note_interruption(&run);
+		result = 0;
 	}
 	end(&run);
 	if (result < 0) {

@@ -66,12 +66,15 @@ struct pa_run_task {
 	int exit_code;
 };
 
-/* A span of one instance, for the picture. */
+/* One instance: for the picture, and for the catalog. */
 struct pa_run_span {
 	uint32_t task; /* index */
 	const char *suffix;
+	const char *outcome;
+	uint32_t attempt; /* from 0 */
 	double ready_s, start_s, end_s;
 	double stall_s;
+	uint64_t read_bytes, memory_bytes, written_bytes, input_bytes; /* as in struct pa_run_task */
 };
 
 /* One output and the SHA-256 of its bytes. */
@@ -110,6 +113,7 @@ struct pa_run_report {
 	uint64_t quota_bytes;
 	double sequential_bps; /* without: what one reader gets, measured; 0: not measured */
 	double cap_bps;        /* of the source it was measured on; 0: none */
+	struct pa_forecast forecast; /* ahead: what the first plan said; else no tasks */
 	bool slowed;           /* a source has an added latency or a cap */
 	const char *slowed_text; /* says which and how */
 	/* What was read, per task in order of first open: for the catalog. */

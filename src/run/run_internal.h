@@ -7,7 +7,9 @@
  *   tree_copy.c  files of a data set, read without the kernel between
  *   output_hash.c  what a run has made, as hashes
  *   task.c       one instance: its binds, environment, process, end
+ *   task_output.c  what its process writes to standard output and error
  *   run.c        the loop: what is ready, what starts, what has ended, what to plan anew
+ *   interrupt.c  Ctrl-C, also while the run's thread waits for a source
  *   progress.c   what the user sees meanwhile
  *   account.c    times and bytes per task, the stall of the whole
  */
@@ -15,6 +17,7 @@
 #define PA_RUN_INTERNAL_H
 
 #include <poll.h>
+#include <pthread.h>
 
 #include "base/buffer.h"
 #include "cache/cache.h"
@@ -29,6 +32,10 @@
 
 #define PA_RUN_LOG_TAIL_BYTES    2048
 #define PA_RUN_OPEN_DEADLINE_NS  (60LL * 1000000000)
+/* A plan is made anew at least this often, if that does not cost too much. */
+#define PA_RUN_REPLAN_INTERVAL_NS (2LL * 1000000000)
+/* Planning takes at most one part in so many of the loop's time. */
+#define PA_RUN_PLAN_COST_SHARE 20
 
 /* A claim or located artifact that comes from a configured source. */
 struct run_data_set {
@@ -59,7 +66,8 @@ struct run_view {
 struct run_instance {
 	const struct pa_instance *instance;
 	uint32_t task; /* index in the pipeline */
-	const char *folder; /* its scratch */
+	const char *folder;         /* all that it has on disk; goes when it has ended */
+	const char *sandbox_folder; /* in it: the sandbox's scratch */
 	struct run_view *views;
 	size_t view_count;
 	struct pa_sandbox *sandbox; /* NULL: not running */
@@ -73,6 +81,8 @@ struct run_instance {
 	double not_before_s;        /* a retry's back-off */
 	struct pa_view_account account;
 	uint64_t artifact_bytes;    /* of its inputs */
+	const char *killed_why;     /* NULL: not by us */
+	enum pa_outcome outcome;    /* when it has ended */
 	bool ended;
 };
 
@@ -98,6 +108,8 @@ struct pa_run {
 	uint32_t next_file; /* numbers scratch names */
 	struct run_instance **instances; /* all that were given out */
 	size_t instance_count, instance_capacity;
+	struct run_instance **live; /* those that have not ended, oldest first */
+	size_t live_count, live_capacity;
 	struct pa_data_set **cold; /* without: every task's own data sets, closed at the end: the kernel lets go of
 	                            * their files when it likes */
 	size_t cold_count, cold_capacity;
@@ -109,13 +121,20 @@ struct pa_run {
 	bool has_plan;
 	bool plan_due; /* something has happened since the last one */
 	int64_t planned_ns;
+	int64_t plan_cost_ns; /* of the last one */
 	struct pa_run_report *report;
 	size_t sample_capacity;
 	size_t span_capacity, profile_capacity, output_capacity;
-	int interrupts; /* Ctrl-C so far */
+	pthread_t watcher; /* takes the signals */
+	int stop_fd;       /* ends it; -1: there is none */
+	int wake_fd;       /* readable after a signal; -1 without watcher */
+	int signals;       /* taken so far; the watcher counts, with __atomic */
+	int interrupts;    /* of these, acted on */
+	bool stopped;      /* the workflow's time is over */
 	volatile int cancel; /* non-zero: calls to sources give up */
 	int64_t kill_at_ns;
 	int64_t drawn_ns, sampled_ns; /* progress and picture */
+	int64_t sample_interval_ns;
 	unsigned drawn_lines;
 };
 
@@ -140,6 +159,12 @@ void run_data_measure_sequential(struct pa_run *run);
 int run_outputs_take(struct pa_run *run, struct run_instance *running, const char **parameters,
                      const char **artifacts, struct pa_error *err);
 
+/* interrupt.c: a signal cancels what waits for a source at once, and wakes the loop. */
+int run_watch_begin(struct pa_run *run, struct pa_error *err);
+void run_watch_end(struct pa_run *run);
+/* Signals taken, also those that the loop has not seen. */
+int run_signals(const struct pa_run *run);
+
 /* output_hash.c: for comparisons; hashes go into the report. */
 int run_outputs_hash(struct pa_run *run, const struct pa_instance *instance, const char *const *parameters,
                      const char *const *artifacts, struct pa_error *err);
@@ -159,11 +184,22 @@ int run_tree_copy(struct pa_run *run, struct pa_data_set *data_set, const struct
 int run_task_start(struct pa_run *run, struct run_instance *starting, struct pa_error *err);
 /* A resource template that makes or takes away a claim: done at once. */
 int run_task_resource(struct pa_run *run, struct run_instance *starting, struct pa_error *err);
-/* Takes what it has written to its standard output and error; false at the end of both. */
-bool run_task_drain(struct pa_run *run, struct run_instance *running);
 /* Its process has ended: outputs, account, the engine's next step. */
 int run_task_finish(struct pa_run *run, struct run_instance *running, struct pa_error *err);
 void run_task_release(struct pa_run *run, struct run_instance *instance);
+/* The outcome, to the engine. */
+int run_task_tell(struct pa_run *run, const struct pa_instance *instance, const struct pa_instance_result *result,
+                  struct pa_error *err);
+
+/* task_output.c: takes some of what it has written; a task that writes all the time must not keep the loop from anything
+ * else. */
+void run_output_drain(struct pa_run *run, struct run_instance *running);
+/* What is left in its pipes, when all who could write to them are gone. */
+void run_output_drain_rest(struct pa_run *run, struct run_instance *ended);
+/* ": " and the last line that it wrote, which mostly says why it failed; "" when it wrote none. */
+const char *run_output_last_line(struct pa_run *run, const struct run_instance *ended);
+/* Its standard output where that is an output: as it is, or an error, never a part of it. */
+int run_output_result(struct run_instance *ended, const char **ret, struct pa_error *err);
 
 /* progress.c */
 void run_progress_plan(struct pa_run *run);

@@ -4,14 +4,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -19,8 +20,9 @@
 
 #define SCRATCH_PREFIX    "run-"
 #define SCRATCH_LOCK_NAME "lock"
-/* Descriptors that a walk may hold at once; deeper trees cost reopening, not failure. */
-#define SCRATCH_WALK_DESCRIPTORS 32
+/* Folders that are deeper than this below another are moved up to it: neither descriptors nor the length of a path limit
+ * what can be removed. */
+#define SCRATCH_WALK_DEPTH       16
 #define SWEEP_TRIES              20
 #define SWEEP_PAUSE_NS           (50 * PA_NS_PER_MS)
 
@@ -36,23 +38,65 @@ static const char *scratch_root(void)
 	return configured != NULL && configured[0] == '/' ? configured : "/var/tmp/pipeahead";
 }
 
-static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *walk)
+/* What is being removed: a folder, and the deep ones that were moved up into it. */
+struct removal {
+	int top_fd;
+	unsigned moved;
+};
+
+static void remove_below(struct removal *removal, int folder_fd, unsigned depth);
+
+/* A mount point is left alone without asking its file system: it may be ours, and then nobody would answer. */
+static void remove_entry(struct removal *removal, int folder_fd, const char *name, unsigned depth)
 {
-	(void)status;
-	(void)walk;
-	/* What cannot be removed is found again by the sweep; the walk goes on. */
-	if (kind == FTW_DP || kind == FTW_DNR)
-		(void)rmdir(path);
-	else
-		(void)unlink(path);
-	return 0;
+	struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+	                       .resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV};
+	char elsewhere[32];
+
+	if (unlinkat(folder_fd, name, 0) == 0 || unlinkat(folder_fd, name, AT_REMOVEDIR) == 0)
+		return;
+	if (depth == SCRATCH_WALK_DEPTH) {
+		snprintf(elsewhere, sizeof(elsewhere), ".deep-%u", removal->moved++);
+		(void)renameat(folder_fd, name, removal->top_fd, elsewhere);
+		return;
+	}
+	PA_AUTO_CLOSE int fd = (int)syscall(SYS_openat2, folder_fd, name, &how, sizeof(how));
+	if (fd < 0)
+		return;
+	remove_below(removal, fd, depth + 1);
+	(void)unlinkat(folder_fd, name, AT_REMOVEDIR);
+}
+
+/* What cannot be removed is found again by the sweep; the walk goes on. */
+static void remove_below(struct removal *removal, int folder_fd, unsigned depth)
+{
+	int fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *entries = fd >= 0 ? fdopendir(fd) : NULL;
+
+	if (entries == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	for (struct dirent *entry; (entry = readdir(entries)) != NULL;)
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			remove_entry(removal, folder_fd, entry->d_name, depth);
+	closedir(entries);
 }
 
 int pa_scratch_remove_tree(const char *path, struct pa_error *err)
 {
 	struct stat status;
+	PA_AUTO_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct removal removal = {.top_fd = fd};
 
-	nftw(path, remove_entry, SCRATCH_WALK_DESCRIPTORS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	/* Until nothing was too deep any more. */
+	for (unsigned moved = UINT_MAX; fd >= 0 && moved != removal.moved;) {
+		moved = removal.moved;
+		remove_below(&removal, fd, 0);
+	}
+	if (rmdir(path) < 0 && errno == ENOTDIR)
+		(void)unlink(path);
 	if (lstat(path, &status) == 0)
 		return pa_error_set(err, PA_ERROR_PERMANENT, "%s: could not be removed; remove it by hand", path);
 	return 0;

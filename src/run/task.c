@@ -17,9 +17,6 @@
 
 #define DEFAULT_PATH     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define SCRIPT_TARGET    "/argo/staging/script"
-#define MAX_BINDS        4096
-#define DRAIN_BYTES      65536
-#define MAX_LINE_BYTES   8192
 #define REFRESH_DEADLINE_NS (60LL * PA_NS_PER_SECOND)
 
 /* What a sandbox is started with, put together in the run's arena. */
@@ -36,7 +33,7 @@ struct launch {
 
 static const char *instance_file(struct pa_run *run, const struct run_instance *instance, const char *kind)
 {
-	return pa_arena_printf(&run->arena, "%s.%s-%u", instance->folder, kind, run->next_file++);
+	return pa_arena_printf(&run->arena, "%s/%s-%u", instance->folder, kind, run->next_file++);
 }
 
 static int make_folder(const char *path, struct pa_error *err)
@@ -72,22 +69,28 @@ static const char *normal_path(struct pa_arena *arena, const char *path)
 	return copy;
 }
 
-static int add_bind(struct launch *launch, const char *source, const char *target, const char *sub_path,
-                    bool read_only, struct pa_error *err)
+/* The array has room: add_binds() has counted. */
+static void add_bind(struct launch *launch, const char *source, const char *target, const char *sub_path,
+                     bool read_only)
 {
-	if (launch->bind_count == MAX_BINDS)
-		return pa_error_set(err, PA_ERROR_INPUT, "task %s has more than %d mounts and inputs",
-		                    launch->starting->instance->task_id, MAX_BINDS);
 	launch->binds[launch->bind_count++] = (struct pa_sandbox_bind){
 	    .source = source,
 	    .target = target,
 	    .sub_path = sub_path != NULL && sub_path[0] != '\0' ? sub_path : NULL,
 	    .read_only = read_only,
 	};
-	return 0;
 }
 
 /* --- data sets --- */
+
+/* The data set as this instance sees it already, through another of its mounts; NULL: not yet. */
+static struct pa_data_set *seen_before(const struct run_instance *starting, const struct run_data_set *set)
+{
+	for (size_t i = 0; i < starting->view_count; i++)
+		if (starting->views[i].data_set == set && starting->views[i].served != NULL)
+			return starting->views[i].served;
+	return NULL;
+}
 
 /* Without pipeahead every task starts with nothing in memory: a data set of its own. */
 static int open_cold(struct pa_run *run, const struct run_data_set *set, struct pa_data_set **ret,
@@ -154,10 +157,10 @@ static bool bind_from_memory(struct pa_run *run, const struct run_instance *star
 static int open_view(struct pa_run *run, const struct run_instance *starting, struct run_view *view,
                      struct pa_error *err)
 {
-	struct pa_data_set *data_set = view->data_set->opened;
+	struct pa_data_set *data_set = seen_before(starting, view->data_set);
 	struct pa_store_call call = run_call(run, REFRESH_DEADLINE_NS);
 	const char *name;
-	int result;
+	int result = 0;
 
 	if (run->options->mode == PA_RUN_LOCAL) {
 		view->source_path = run_data_local_path(run, view->data_set);
@@ -167,9 +170,10 @@ static int open_view(struct pa_run *run, const struct run_instance *starting, st
 			                    view->data_set->name);
 		return 0;
 	}
-	if (run->options->mode == PA_RUN_WITHOUT) {
+	if (data_set == NULL && run->options->mode == PA_RUN_WITHOUT) {
 		result = open_cold(run, view->data_set, &data_set, err);
-	} else {
+	} else if (data_set == NULL) {
+		data_set = view->data_set->opened;
 		result = pa_data_set_refresh(data_set, &call, err);
 	}
 	if (result < 0)
@@ -199,15 +203,12 @@ static int add_data_view(struct launch *launch, const char *data_set, const char
 		return pa_error_set(err, PA_ERROR_INPUT, "task %s: %s has no source; add it to `sources:` in pipeahead.yaml",
 		                    starting->instance->task_id, data_set);
 	int result = open_view(launch->run, starting, &view, err);
+	if (sub_path != NULL)
+		view.root_path = sub_path;
 	starting->views[starting->view_count++] = view;
-	if (result < 0)
-		return result;
-	if (sub_path != NULL && sub_path[0] != '\0') {
-		struct run_view *kept = &starting->views[starting->view_count - 1];
-		kept->source_path = pa_arena_printf(&launch->run->arena, "%s/%s", view.source_path, sub_path);
-		kept->root_path = sub_path;
-	}
-	return add_bind(launch, view.source_path, target, sub_path, read_only, err);
+	if (result == 0)
+		add_bind(launch, view.source_path, target, sub_path, read_only);
+	return result;
 }
 
 /* --- volumes --- */
@@ -236,17 +237,15 @@ static int scratch_claim(struct pa_run *run, const char *name, bool make, const 
 	return 0;
 }
 
-/* A folder that is bound like a view, so that outputs are found below it. */
-static int add_folder_view(struct launch *launch, const char *folder, const char *target, const char *sub_path,
-                           bool read_only, struct pa_error *err)
+/* A file or folder of ours that is bound like a view, so that outputs are found at or below it. */
+static void add_own_view(struct launch *launch, const char *source, const char *target, const char *sub_path,
+                         bool read_only)
 {
 	struct run_instance *starting = launch->starting;
-	const char *below = folder;
 
-	if (sub_path != NULL && sub_path[0] != '\0')
-		below = pa_arena_printf(&launch->run->arena, "%s/%s", folder, sub_path);
-	starting->views[starting->view_count++] = (struct run_view){.target = target, .source_path = below};
-	return add_bind(launch, folder, target, sub_path, read_only, err);
+	starting->views[starting->view_count++] = (struct run_view){
+	    .target = target, .source_path = source, .root_path = sub_path != NULL ? sub_path : ""};
+	add_bind(launch, source, target, sub_path, read_only);
 }
 
 static int add_mount(struct launch *launch, const struct pa_instance_mount *mount, struct pa_error *err)
@@ -266,12 +265,13 @@ static int add_mount(struct launch *launch, const struct pa_instance_mount *moun
 		                       err);
 	} else {
 		/* emptyDir and what the preflight lets pass as empty: one folder for each volume of this instance. */
-		folder = pa_arena_printf(&run->arena, "%s.volume-%s", launch->starting->folder, mount->volume);
+		folder = pa_arena_printf(&run->arena, "%s/volume-%s", launch->starting->folder, mount->volume);
 		result = make_folder(folder, err);
 	}
 	if (result < 0)
 		return result;
-	return add_folder_view(launch, folder, target, mount->sub_path, mount->read_only, err);
+	add_own_view(launch, folder, target, mount->sub_path, mount->read_only);
+	return 0;
 }
 
 static int add_input(struct launch *launch, const struct pa_instance_artifact *input, struct pa_error *err)
@@ -298,7 +298,8 @@ static int add_input(struct launch *launch, const struct pa_instance_artifact *i
 	}
 	if (stat(source, &status) == 0 && S_ISREG(status.st_mode))
 		launch->starting->artifact_bytes += (uint64_t)status.st_size;
-	return add_bind(launch, source, target, NULL, true, err);
+	add_own_view(launch, source, target, NULL, true);
+	return 0;
 }
 
 /* Whether a folder of this machine is there in every sandbox: not in one that is fresh, not on a disk of its own. */
@@ -319,9 +320,10 @@ static int add_binds(struct launch *launch, struct pa_error *err)
 	struct pa_run *run = launch->run;
 	int result = 0;
 
-	launch->starting->views = pa_arena_array(
-	    &run->arena, instance->mount_count + instance->input_artifact_count, sizeof(*launch->starting->views));
-	launch->binds = pa_arena_array(&run->arena, MAX_BINDS, sizeof(*launch->binds));
+	size_t most = instance->mount_count + instance->input_artifact_count;
+	launch->starting->views = pa_arena_array(&run->arena, most, sizeof(*launch->starting->views));
+	/* And its script, and the folder of the configuration. */
+	launch->binds = pa_arena_array(&run->arena, most + 2, sizeof(*launch->binds));
 	for (size_t i = 0; i < instance->mount_count && result == 0; i++)
 		result = add_mount(launch, &instance->mounts[i], err);
 	for (size_t i = 0; i < instance->input_artifact_count && result == 0; i++)
@@ -330,11 +332,11 @@ static int add_binds(struct launch *launch, struct pa_error *err)
 		const char *script = instance_file(run, launch->starting, "script");
 		result = write_text(script, instance->source, err);
 		if (result == 0)
-			result = add_bind(launch, script, SCRIPT_TARGET, NULL, true, err);
+			add_bind(launch, script, SCRIPT_TARGET, NULL, true);
 	}
 	const char *directory = run->options->config->directory;
 	if (result == 0 && launch->configured != NULL && !is_shown(directory))
-		result = add_bind(launch, directory, directory, NULL, true, err);
+		add_bind(launch, directory, directory, NULL, true);
 	return result;
 }
 
@@ -434,7 +436,7 @@ static int start_process(struct launch *launch, struct pa_error *err)
 		    .environment = launch->environment,
 		    .working_directory = launch->configured != NULL ? launch->run->options->config->directory
 		                                                    : starting->instance->working_directory,
-		    .scratch = starting->folder,
+		    .scratch = starting->sandbox_folder,
 		    .binds = launch->binds,
 		    .bind_count = launch->bind_count,
 		    .directories = launch->directories,
@@ -460,7 +462,10 @@ int run_task_start(struct pa_run *run, struct run_instance *starting, struct pa_
 
 	starting->start_s = run_now_s(run);
 	starting->folder = pa_arena_printf(&run->arena, "%s/task-%u", run->options->scratch, instance->index);
+	starting->sandbox_folder = pa_arena_printf(&run->arena, "%s/sandbox", starting->folder);
 	int result = make_folder(starting->folder, err);
+	if (result == 0)
+		result = make_folder(starting->sandbox_folder, err);
 	if (result == 0)
 		result = add_binds(&launch, err);
 	if (result == 0) {
@@ -472,73 +477,6 @@ int run_task_start(struct pa_run *run, struct run_instance *starting, struct pa_
 	if (result < 0)
 		return pa_error_wrap(err, "task %s%s", instance->task_id, instance->suffix);
 	return 0;
-}
-
-/* --- output of the process --- */
-
-/* Whole lines go to the user; a last one without newline at the end of the stream, or when it grows too long. */
-static void pass_lines(struct pa_run *run, struct run_instance *running, struct pa_buffer *line, const char *data,
-                       size_t bytes)
-{
-	for (size_t i = 0; i < bytes; i++) {
-		if (data[i] != '\n' && line->length < MAX_LINE_BYTES - 1) {
-			pa_buffer_append(line, &data[i], 1);
-			continue;
-		}
-		run_progress_line(run, running, line->data);
-		pa_buffer_clear(line);
-		if (data[i] != '\n')
-			pa_buffer_append(line, &data[i], 1);
-	}
-}
-
-static void keep_tail(struct pa_buffer *tail, const char *data, size_t bytes)
-{
-	if (bytes > PA_RUN_LOG_TAIL_BYTES) {
-		data += bytes - PA_RUN_LOG_TAIL_BYTES;
-		bytes = PA_RUN_LOG_TAIL_BYTES;
-	}
-	if (tail->length + bytes > PA_RUN_LOG_TAIL_BYTES) {
-		size_t drop = tail->length + bytes - PA_RUN_LOG_TAIL_BYTES;
-		memmove(tail->data, tail->data + drop, tail->length - drop + 1);
-		tail->length -= drop;
-	}
-	pa_buffer_append(tail, data, bytes);
-}
-
-static bool drain_stream(struct pa_run *run, struct run_instance *running, int *fd, struct pa_buffer *line,
-                         bool is_output)
-{
-	char data[DRAIN_BYTES];
-
-	while (*fd >= 0) {
-		ssize_t got = read(*fd, data, sizeof(data));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0 && errno == EAGAIN)
-			return true;
-		if (got <= 0) {
-			if (line->length > 0)
-				run_progress_line(run, running, line->data);
-			pa_buffer_clear(line);
-			close(*fd);
-			*fd = -1;
-			return false;
-		}
-		if (is_output && running->instance->wants_result)
-			pa_buffer_append(&running->result, data, (size_t)got);
-		keep_tail(&running->tail, data, (size_t)got);
-		pass_lines(run, running, line, data, (size_t)got);
-	}
-	return false;
-}
-
-bool run_task_drain(struct pa_run *run, struct run_instance *running)
-{
-	bool output_open = drain_stream(run, running, &running->output_fd, &running->line, true);
-	bool error_open = drain_stream(run, running, &running->error_fd, &running->error_line, false);
-
-	return output_open || error_open;
 }
 
 /* --- the end --- */
@@ -655,10 +593,22 @@ static const char *failure_message(struct pa_run *run, const struct run_instance
 		pa_cache_status(run->cache, &status);
 		source = pa_arena_printf(&run->arena, "; its data could not be read: %s", status.last_error);
 	}
+	if (ended->killed_why != NULL)
+		return pa_arena_printf(&run->arena, "killed: %s%s", ended->killed_why, source);
 	if (end->signal != 0)
 		return pa_arena_printf(&run->arena, "ended by signal %d (%s)%s", end->signal, strsignal(end->signal),
 		                       source);
-	return pa_arena_printf(&run->arena, "ended with exit code %d%s", end->status, source);
+	return pa_arena_printf(&run->arena, "ended with exit code %d%s%s", end->status, run_output_last_line(run, ended), source);
+}
+
+int run_task_tell(struct pa_run *run, const struct pa_instance *instance, const struct pa_instance_result *result,
+                  struct pa_error *err)
+{
+	int told = pa_engine_finish(run->engine, instance, result, err);
+
+	/* What breaks the workflow is its failure, which the engine remembers: what is under way goes on, and exit
+	 * handlers come. */
+	return told == -(int)PA_ERROR_INPUT ? 0 : told;
 }
 
 int run_task_finish(struct pa_run *run, struct run_instance *running, struct pa_error *err)
@@ -671,7 +621,7 @@ int run_task_finish(struct pa_run *run, struct run_instance *running, struct pa_
 	struct pa_instance_result result = {
 	    .outcome = PA_OUTCOME_SUCCEEDED, .parameters = parameters, .artifacts = artifacts};
 
-	run_task_drain(run, running);
+	run_output_drain_rest(run, running);
 	if (pa_sandbox_result(running->sandbox, &end, err) < 0)
 		return pa_error_wrap(err, "task %s%s", instance->task_id, instance->suffix);
 	note_account(run, running);
@@ -679,19 +629,17 @@ int run_task_finish(struct pa_run *run, struct run_instance *running, struct pa_
 	if (end.status != 0 || end.signal != 0) {
 		result.outcome = PA_OUTCOME_FAILED;
 		result.message = failure_message(run, running, &end);
-	} else if (run_outputs_take(run, running, parameters, artifacts, &output_error) < 0) {
+	} else if ((instance->wants_result && run_output_result(running, &result.result, &output_error) < 0) ||
+	           run_outputs_take(run, running, parameters, artifacts, &output_error) < 0) {
 		result.outcome = PA_OUTCOME_ERROR;
 		result.message = output_error.message;
 	}
-	while (running->result.length > 0 && running->result.data[running->result.length - 1] == '\n')
-		running->result.data[--running->result.length] = '\0';
-	if (instance->wants_result)
-		result.result = running->result.data;
 	running->end_s = run_now_s(run);
+	running->outcome = result.outcome;
 	running->ended = true;
 	run->report->tasks[running->task].exit_code = end.status;
 	run_progress_event(run, running, result.outcome == PA_OUTCOME_SUCCEEDED ? "done" : result.message);
-	int finished = pa_engine_finish(run->engine, instance, &result, err);
+	int finished = run_task_tell(run, instance, &result, err);
 	run_task_release(run, running);
 	return finished;
 }
@@ -739,7 +687,8 @@ int run_task_resource(struct pa_run *run, struct run_instance *starting, struct 
 	for (size_t i = 0; i < instance->output_parameter_count; i++)
 		parameters[i] = resource_output(run, &instance->output_parameters[i], name != NULL ? name : "", manifest, root);
 	starting->end_s = run_now_s(run);
+	starting->outcome = result.outcome;
 	starting->ended = true;
 	run_progress_event(run, starting, "done");
-	return pa_engine_finish(run->engine, instance, &result, err);
+	return run_task_tell(run, instance, &result, err);
 }

@@ -161,9 +161,17 @@ static void __attribute__((noreturn)) become_command(const struct pa_sandbox_opt
 	struct pa_task_record record = {.kind = PA_TASK_FAILED};
 	sigset_t none;
 
+	/* Straight to the kernel: the C library does not let go of 32 and 33, and make(1) hands them down ignored. */
+	static const struct {
+		void (*handler)(int);
+		unsigned long flags;
+		void (*restorer)(void);
+		unsigned long mask;
+	} by_default;
+
 	setsid();
 	for (int number = 1; number < NSIG; number++)
-		signal(number, SIG_DFL);
+		syscall(SYS_rt_sigaction, number, &by_default, NULL, sizeof(by_default.mask));
 	sigemptyset(&none);
 	close_range(PA_TASK_FD_SPEC, ~0U, CLOSE_RANGE_CLOEXEC);
 	if (drop_capabilities(&record.error) == 0) {
