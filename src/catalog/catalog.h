@@ -68,8 +68,8 @@ struct pa_run_record {
 int pa_catalog_store_run(struct pa_catalog *catalog, int64_t pipeline_id, const struct pa_run_record *run,
 			 int64_t *ret_run_id, struct pa_error *err);
 
-/* The history of a pipeline by name (its successful task runs, newest 50 runs, mode "ahead", "without" and "local"
- * alike: durations are without stall), in the arena. */
+/* The history of a pipeline by name (its successful task runs, newest 50 runs, however they got their data: durations are
+ * without stall; but not with all data "local", where bytes are not seen), in the arena. */
 int pa_catalog_load_history(struct pa_catalog *catalog, struct pa_arena *arena, const char *pipeline_name,
 			    struct pa_history *ret, struct pa_error *err);
 

@@ -6,11 +6,12 @@
 
 #include "base/arena.h"
 
-/* The newest runs of all pipelines of that name, whatever their shape, numbered from the newest. */
+/* The newest runs of all pipelines of that name, whatever their shape, numbered from the newest.  Not those with all data
+ * local: they are for a comparison, and nobody saw there how much their tasks read. */
 #define NEWEST_RUNS                                                                                          \
 	"WITH newest AS (SELECT run.id, row_number() OVER (ORDER BY started_ms DESC, run.id DESC) - 1 AS "   \
 	"age"                                                                                                \
-	" FROM run JOIN pipeline ON pipeline.id = run.pipeline_id WHERE pipeline.name = ?1"                  \
+	" FROM run JOIN pipeline ON pipeline.id = run.pipeline_id WHERE pipeline.name = ?1 AND run.mode <> 'local'"   \
 	" ORDER BY started_ms DESC, run.id DESC LIMIT ?2) "
 
 static int load_observations(struct pa_catalog *catalog, struct pa_arena *arena, const char *name,

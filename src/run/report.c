@@ -193,6 +193,24 @@ static json_t *number(double value)
 	return isfinite(value) ? json_real(round(value * 1e6) / 1e6) : json_null();
 }
 
+/* Messages may hold names that are any bytes, or be cut within a character: what is no text then becomes '?'. */
+static json_t *text(const char *bytes)
+{
+	json_t *value = json_string(bytes);
+	char *copy = value == NULL ? strdup(bytes) : NULL;
+
+	if (value != NULL)
+		return value;
+	if (copy == NULL)
+		abort();
+	for (char *at = copy; *at != '\0'; at++)
+		if ((unsigned char)*at >= 0x80)
+			*at = '?';
+	value = json_string(copy);
+	free(copy);
+	return value;
+}
+
 static json_t *tasks_to_json(const struct pa_run_report *report)
 {
 	json_t *tasks = json_array();
@@ -201,7 +219,7 @@ static json_t *tasks_to_json(const struct pa_run_report *report)
 		const struct pa_run_task *task = &report->tasks[i];
 		json_array_append_new(
 		    tasks,
-		    json_pack("{s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:s}", "id", task->id, "outcome",
+		    json_pack("{s:o, s:s, s:i, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:s}", "id", text(task->id), "outcome",
 		              task->outcome, "instances", (int)task->instances, "start_s", number(task->start_s), "end_s",
 		              number(task->end_s), "predicted_start_s", number(task->predicted_start_s),
 		              "predicted_end_s", number(task->predicted_end_s), "read_bytes", (json_int_t)task->read_bytes,
@@ -213,9 +231,9 @@ static json_t *tasks_to_json(const struct pa_run_report *report)
 
 static json_t *run_to_json(const struct pa_run_report *report, const struct pa_run_report *local)
 {
-	return json_pack("{s:o, s:o, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "makespan_s",
+	return json_pack("{s:o, s:o, s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "makespan_s",
 	                 number(report->makespan_s), "stall_s", number(pa_report_stall_s(report, local)), "cold_start_s",
-	                 number(pa_report_cold_start_s(report)), "outcome", report->outcome, "message", report->message,
+	                 number(pa_report_cold_start_s(report)), "outcome", report->outcome, "message", text(report->message),
 	                 "fetched_bytes", (json_int_t)report->fetched_bytes, "ahead_bytes",
 	                 (json_int_t)report->ahead_bytes, "demand_bytes", (json_int_t)report->demand_bytes,
 	                 "evicted_bytes", (json_int_t)report->evicted_bytes, "peak_memory_bytes",
@@ -231,7 +249,7 @@ void pa_report_print_json(const struct pa_comparison *comparison, struct pa_buff
 	json_object_set_new(root, "start_error", number(pa_report_start_error(ahead)));
 	json_object_set_new(root, "previous_start_error", number(comparison->previous_start_error));
 	if (ahead->slowed)
-		json_object_set_new(root, "slowed", json_string(ahead->slowed_text));
+		json_object_set_new(root, "slowed", text(ahead->slowed_text));
 	if (comparison->without != NULL && comparison->local != NULL) {
 		json_t *without = run_to_json(comparison->without, comparison->local);
 		json_object_set_new(without, "sequential_bytes_per_second", number(comparison->without->sequential_bps));
@@ -242,9 +260,9 @@ void pa_report_print_json(const struct pa_comparison *comparison, struct pa_buff
 		                    json_boolean(pa_report_outputs_equal(ahead, comparison->without, NULL)));
 		json_object_set_new(root, "outputs", json_integer((json_int_t)ahead->output_count));
 	}
-	char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
-	pa_buffer_puts(out, text);
+	char *dumped = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+	pa_buffer_puts(out, dumped);
 	pa_buffer_puts(out, "\n");
-	free(text);
+	free(dumped);
 	json_decref(root);
 }

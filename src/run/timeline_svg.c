@@ -62,6 +62,10 @@ static double print_run(struct pa_buffer *out, const struct pa_run_report *repor
 			          "waited for bytes (in all)");
 		y += ROW_HEIGHT;
 	}
+	if (report->span_count > MAX_ROWS) {
+		pa_buffer_printf(out, "<text x=\"8\" y=\"%.1f\">and %zu more</text>\n", y + 14, report->span_count - MAX_ROWS);
+		y += ROW_HEIGHT;
+	}
 	return y;
 }
 
@@ -103,7 +107,8 @@ void pa_report_print_svg(const struct pa_comparison *comparison, struct pa_buffe
 		if (reports[i] == NULL)
 			continue;
 		span_s = fmax(span_s, reports[i]->makespan_s);
-		height += HEADER + ROW_HEIGHT * (double)(reports[i]->span_count < MAX_ROWS ? reports[i]->span_count : MAX_ROWS);
+		/* One row more says how many are not drawn. */
+		height += HEADER + ROW_HEIGHT * fmin((double)reports[i]->span_count, MAX_ROWS + 1);
 	}
 	height += CURVE_HEIGHT + 10;
 	pa_buffer_printf(out,

@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 need_root
 p=$work/p
-make_pipeline "$p" 8388608 20 40MB/s
+make_pipeline "$p" 8388608 400 40MB/s
 
 expect_clean() {
 	local left
