@@ -52,7 +52,7 @@ static json_t *json_origin(const struct pa_origin *origin)
 		json_object_set_new_nocheck(object, "item", json_true());
 		if (origin->task == NULL)
 			break;
-		/* fall through */
+		__attribute__((fallthrough));
 	case PA_ORIGIN_TASK:
 		set_text(object, "task", origin->task);
 		set_text(object, "output", origin->output);
