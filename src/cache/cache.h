@@ -12,9 +12,16 @@
  * The loader is the only thing that moves bytes from a source: `connections` threads per source; at
  * most one fetch in flight per chunk, whoever asks.  Order: demand (a blocked reader), then readahead of
  * such a reader, then assignments by deadline.  Loads for assignments use at most half of the
- * connections and pause while a reader on the same source has been missing within the last 50 ms, so that load
- * ahead never slows a running task's own reads.  Transient errors are retried with back-off (5 tries within the
+ * connections, pause while a reader on the same source has been missing within the last 50 ms, and give way on the
+ * link to what a reader waits for, so that load ahead never slows a running task's own reads by more than what is
+ * under way at the source.  (With a single connection a reader waits for the end of the one request, of up to
+ * 4 MiB, that may be on it.)  Transient errors are retried with back-off (5 tries within the
  * deadline); permanent ones reach the reader and pa_cache_status().
+ *
+ * A file that cannot be read (no permission, gone, an error of the medium) makes nothing else unusable: it stays in
+ * the listing, each read of it fails, and loads ahead leave it alone for a second, then twice as long each time, up
+ * to a minute.  Its extents are never wholly resident.  A folder that cannot be listed is there and answers EACCES.
+ * Where the memory's file system is full before the quota is, readers are served past the memory and loads ahead rest.
  *
  * Quota: bytes of chunks present or being fetched never exceed it.  Who may go: not pinned, not
  * being read; first what no assignment names, then the latest keep_until/deadline; a load for a plan displaces only
@@ -45,7 +52,8 @@ struct pa_data_set;
 struct pa_cache_options {
 	const char *directory;  /* an empty folder on tmpfs that is ours */
 	uint64_t quota_bytes;   /* of chunk content; 0 is refused (PA_ERROR_INPUT) */
-	uint32_t verify_every;  /* one of so many in-memory chunk reads is checked against its hash; 0: none */
+	uint32_t
+	    verify_every; /* of so many bytes read from memory one is checked (a chunk at a time); 0: none */
 };
 
 int pa_cache_new(const struct pa_cache_options *options, struct pa_cache **ret, struct pa_error *err);

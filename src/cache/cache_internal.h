@@ -98,7 +98,9 @@ struct pa_inode {
 	uint64_t cookie; /* its place in the parent */
 	uint8_t kind;    /* enum pa_entry_kind */
 	bool removed;
-	bool mirrored; /* shown in the folder for bind mounts */
+	bool mirrored;    /* shown in the folder for bind mounts */
+	bool closed;      /* a folder that the source does not let us list */
+	uint8_t failures; /* of its loads, one after another */
 	uint32_t mode, uid, gid;
 	uint32_t opens;
 	uint64_t refresh_epoch; /* of the last listing that had it, or of a change of ours since */
@@ -150,6 +152,7 @@ struct pa_content {
 	uint32_t whole_holds;
 	bool writing;
 	bool growing;     /* the turn is a write, which may bring chunks that are not there */
+	bool doubtful;    /* a write failed half-way: what is in memory may differ from the source */
 	uint64_t changes; /* counts the turns */
 	struct pa_hash128 version;
 	uint64_t size_bytes;
@@ -191,6 +194,7 @@ struct pa_fetch {
 	uint32_t first;
 	uint32_t count;
 	int cancel;
+	int yields; /* its transfer, to those that a reader waits for */
 	int64_t deadline_ns;
 	uint64_t bytes_per_second;
 	/* What the waiting readers want of the chunk, which is all that is read when there is no room for
@@ -216,6 +220,7 @@ struct pa_loader {
 	pthread_t *threads;
 	bool stopping;
 	pthread_cond_t work;
+	pthread_cond_t back_off; /* apart from `work`, whose signals are for threads that take loads */
 	struct pa_list demand;
 	struct pa_list readahead;
 	struct pa_list running;
@@ -248,6 +253,7 @@ struct pa_data_set {
 	bool immutable;
 	bool single_file;
 	bool closing;
+	uint32_t busy; /* threads in its mirror, without the mutex: it is closed after them */
 	uint32_t readahead_chunks;
 	int64_t fresh_for_ns;
 	int64_t checked_ns;
@@ -265,6 +271,9 @@ struct pa_data_set {
 	uint64_t refresh_epoch;
 	bool refreshing;
 	bool folder_moved; /* while refreshing: the listing cannot be trusted */
+	/* Removals and renamings under way, by whether refresh_epoch was even or odd when they began: a listing
+	 * begins when those are over that could not know of it. */
+	uint32_t name_changes[2];
 	struct pa_touched *touched;
 	struct pa_manifest *manifest; /* NULL: to be made anew */
 };
@@ -276,7 +285,7 @@ struct pa_cache {
 	struct pa_region region;
 	uint64_t quota_bytes;
 	uint32_t verify_every;
-	uint32_t verify_count;
+	uint64_t verify_bytes; /* read from memory since a chunk was last held against its checksum */
 	bool stopping;
 	struct pa_list data_sets;
 	struct pa_list loaders;
@@ -402,6 +411,8 @@ int pa_tree_store_path(struct pa_data_set *data_set, uint64_t parent, const char
 
 /* file.c; locked: what a sequential reader keeps of the last bytes that found no room. */
 void pa_file_drop_bypass(struct pa_file *file);
+/* Not locked: the handle's descriptor of its content's file in the region, which is opened if need be. */
+int pa_file_open_region(struct pa_file *file, int *ret_fd, struct pa_error *err);
 
 /* fetch.c. */
 struct pa_fetch *pa_fetch_new(struct pa_content *content, uint32_t first, enum pa_load_class class);
@@ -456,6 +467,10 @@ int pa_cache_wait(struct pa_cache *cache, pthread_cond_t *condition, const struc
 void pa_inode_changed(struct pa_data_set *data_set, struct pa_inode *node);
 /* Locked; lets go of the mutex: waits until a chunk is neither being stored nor leaving, and returns it. */
 struct pa_chunk *pa_content_settled(struct pa_content *content, uint32_t index);
+/* Locked; lets go of the mutex: a PRESENT chunk is charged with more, if there is room. */
+bool pa_chunk_charge_more(struct pa_chunk *chunk, uint32_t charge_bytes);
+/* Locked: when something is needed of a chunk. */
+int64_t pa_content_deadline(const struct pa_content *content, uint32_t index);
 
 /* manifest.c. */
 struct pa_manifest_builder;

@@ -72,11 +72,45 @@ void pa_content_drop_chunk(struct pa_content *content, struct pa_chunk *chunk)
 		pa_cache_evict(content->cache, chunk);
 }
 
+int64_t pa_content_deadline(const struct pa_content *content, uint32_t index)
+{
+	const struct pa_need *need =
+	    content->node != NULL ? pa_need_of(content->node, index, pa_clock_ns()) : NULL;
+
+	return need != NULL ? need->deadline_ns : PA_NEED_NEVER;
+}
+
+bool pa_chunk_charge_more(struct pa_chunk *chunk, uint32_t charge_bytes)
+{
+	struct pa_content *content = chunk->content;
+
+	chunk->readers++; /* so that it is not what goes to make the room */
+	bool room = pa_cache_reserve(content->cache, charge_bytes - chunk->charged_bytes,
+				     pa_content_deadline(content, chunk->index));
+	chunk->readers--;
+	pthread_cond_broadcast(&content->cache->changed);
+	if (room)
+		chunk->charged_bytes = charge_bytes;
+	return room;
+}
+
+/* Waits until nobody copies from a chunk, who would take its length for granted. Locked; lets go of the mutex. */
+static struct pa_chunk *unread_chunk(struct pa_content *content, uint32_t index)
+{
+	for (;;) {
+		struct pa_chunk *chunk = pa_content_settled(content, index);
+		if (chunk == NULL || chunk->state != PA_CHUNK_PRESENT || chunk->readers == 0)
+			return chunk;
+		pthread_cond_wait(&content->cache->changed, &content->cache->mutex);
+	}
+}
+
 /* One chunk of a file whose size is now another. Locked; lets go of the mutex. */
 static void resize_chunk(struct pa_content *content, uint32_t index)
 {
-	struct pa_chunk *chunk = pa_content_settled(content, index);
+	struct pa_chunk *chunk = unread_chunk(content, index);
 	uint32_t bytes = pa_content_chunk_bytes(content, index);
+	uint32_t charge_bytes = pa_chunk_charge(bytes);
 
 	if (chunk == NULL)
 		return;
@@ -84,13 +118,17 @@ static void resize_chunk(struct pa_content *content, uint32_t index)
 		chunk->overwritten = true;
 		return;
 	}
-	if (bytes == 0 || pa_chunk_charge(bytes) > chunk->charged_bytes) {
+	/* Where a file is handed out from memory its growth is a hole, which takes no room before it is written. */
+	if (bytes == 0 || (charge_bytes > chunk->charged_bytes &&
+			   !pa_chunk_charge_more(chunk, charge_bytes) && content->whole_holds == 0)) {
 		pa_content_drop_chunk(content, chunk);
 		return;
 	}
 	int64_t more_bytes = (int64_t)bytes - chunk->bytes;
-	pa_cache_give_back(content->cache, chunk->charged_bytes - pa_chunk_charge(bytes));
-	chunk->charged_bytes = pa_chunk_charge(bytes);
+	if (charge_bytes < chunk->charged_bytes) {
+		pa_cache_give_back(content->cache, chunk->charged_bytes - charge_bytes);
+		chunk->charged_bytes = charge_bytes;
+	}
 	chunk->bytes = bytes;
 	chunk->hash_known = false;
 	chunk->changes++;
@@ -102,9 +140,12 @@ static void resize_chunk(struct pa_content *content, uint32_t index)
 void pa_content_resize(struct pa_content *content, uint64_t size_bytes)
 {
 	struct pa_cache *cache = content->cache;
+	uint64_t old_bytes = content->size_bytes; /* which changes only within a turn, and this is ours */
 
+	/* What is in memory has its full length whenever somebody can ask for it. */
+	if (size_bytes > old_bytes)
+		pa_region_truncate(&cache->region, content->id, size_bytes);
 	pthread_mutex_lock(&cache->mutex);
-	uint64_t old_bytes = content->size_bytes;
 	uint64_t lower_bytes = size_bytes < old_bytes ? size_bytes : old_bytes;
 	content->size_bytes = size_bytes;
 	if (content->node != NULL) {
@@ -115,8 +156,8 @@ void pa_content_resize(struct pa_content *content, uint64_t size_bytes)
 	for (uint32_t i = (uint32_t)(lower_bytes / PA_CHUNK_BYTES); i < content->chunk_capacity; i++)
 		resize_chunk(content, i);
 	pthread_mutex_unlock(&cache->mutex);
-	/* Also when it grows: a whole file has its full length, for those who read it past us. */
-	pa_region_truncate(&cache->region, content->id, size_bytes);
+	if (size_bytes < old_bytes)
+		pa_region_truncate(&cache->region, content->id, size_bytes);
 }
 
 void pa_content_take_version(struct pa_content *content, const struct pa_store_entry *entry)
@@ -138,8 +179,9 @@ void pa_content_take_version(struct pa_content *content, const struct pa_store_e
 			unknown.size_bytes = node->total_bytes;
 			entry = &unknown;
 			foreign = true;
-		} else if (entry->size_bytes != content->size_bytes) {
-			foreign = true; /* somebody else writes to it, past us */
+		} else if (entry->size_bytes != content->size_bytes || content->doubtful) {
+			foreign =
+			    true; /* somebody else writes to it, past us, or we do not know what we wrote */
 		} else {
 			pa_inode_update(node, entry);
 			content->version = entry->version;

@@ -104,6 +104,7 @@ void pa_data_set_replace(struct pa_data_set *data_set, uint64_t inode, const str
 			node->generation++;
 		}
 		node->retry_after_ns = 0;
+		node->failures = 0;
 		pa_manifest_unref(data_set->manifest);
 		data_set->manifest = NULL;
 	}
@@ -235,35 +236,57 @@ static void apply_manifest(struct pa_data_set *data_set, const struct pa_manifes
 	}
 }
 
-/* What the listing did not have is gone. */
-static void sweep(struct pa_data_set *data_set)
+/* What the listing did not have is gone.  False: a folder was moved meanwhile, the listing does not tell any more. */
+static bool sweep(struct pa_data_set *data_set)
 {
 	struct pa_cache *cache = data_set->cache;
 	uint64_t inode = PA_INODE_ROOT + 1;
+	bool moved = false;
 
 	for (bool end = false; !end;) {
 		uint64_t gone = 0;
 		pthread_mutex_lock(&cache->mutex);
+		moved = data_set->folder_moved;
 		for (uint64_t stop = inode + APPLY_PIECE;
-		     inode < stop && inode < data_set->next_inode && gone == 0; inode++) {
+		     !moved && inode < stop && inode < data_set->next_inode && gone == 0; inode++) {
 			const struct pa_inode *node = data_set->nodes[inode];
-			if (node != NULL && !node->removed && node->refresh_epoch != data_set->refresh_epoch)
+			if (node != NULL && !node->removed &&
+			    node->refresh_epoch != data_set->refresh_epoch &&
+			    !is_touched(data_set, node->parent, node->name))
 				gone = inode;
 		}
-		end = inode >= data_set->next_inode && gone == 0;
+		end = moved || (inode >= data_set->next_inode && gone == 0);
 		pthread_mutex_unlock(&cache->mutex);
 		if (gone != 0)
 			pa_data_set_forget(data_set, gone);
 	}
+	return !moved;
 }
 
-static void begin_refresh(struct pa_data_set *data_set)
+/* Locked; waits for the changes of names that began in even, or odd, epochs. */
+static int wait_for_names(struct pa_data_set *data_set, uint64_t epoch, const struct pa_store_call *call,
+			  struct pa_error *err)
+{
+	int r = 0;
+
+	while (r == 0 && data_set->name_changes[epoch % 2] > 0)
+		r = pa_cache_wait(data_set->cache, &data_set->cache->changed, call, err);
+	return r;
+}
+
+/* From here on changes of names are noted; those that began before are waited for. */
+static int begin_refresh(struct pa_data_set *data_set, const struct pa_store_call *call, struct pa_error *err)
 {
 	pthread_mutex_lock(&data_set->cache->mutex);
+	/* Left over where a refresh gave up. */
+	int r = wait_for_names(data_set, data_set->refresh_epoch + 1, call, err);
 	data_set->refreshing = true;
 	data_set->folder_moved = false;
 	data_set->refresh_epoch++;
+	if (r == 0)
+		r = wait_for_names(data_set, data_set->refresh_epoch - 1, call, err);
 	pthread_mutex_unlock(&data_set->cache->mutex);
+	return r;
 }
 
 /* The listing's own picture serves as the manifest if nothing of ours came in between. */
@@ -285,7 +308,6 @@ static void end_refresh(struct pa_data_set *data_set, struct pa_manifest *manife
 	}
 	pa_manifest_unref(data_set->manifest);
 	data_set->manifest = manifest;
-	data_set->checked_ns = pa_clock_ns();
 	pa_cache_wake_loaders(cache, false);
 	if (data_set->loader != NULL)
 		pa_loader_rewalk(data_set->loader, 0);
@@ -308,23 +330,22 @@ int pa_data_set_refresh(struct pa_data_set *data_set, const struct pa_store_call
 	for (unsigned tries = 0; tries < REFRESH_TRIES && moved && r == 0; tries++) {
 		pa_manifest_unref(manifest);
 		manifest = NULL;
-		begin_refresh(data_set);
-		r = list_source(data_set, call, &manifest, err);
-		pthread_mutex_lock(&data_set->cache->mutex);
-		moved = data_set->folder_moved;
-		pthread_mutex_unlock(&data_set->cache->mutex);
+		r = begin_refresh(data_set, call, err);
+		if (r == 0)
+			r = list_source(data_set, call, &manifest, err);
+		if (r == 0) {
+			apply_manifest(data_set, manifest);
+			moved = !sweep(data_set);
+		}
 	}
 	if (r == 0 && moved)
 		r = pa_error_set(err, PA_ERROR_TRANSIENT,
 				 "listing %s: its folders are being renamed; try again", data_set->name);
-	if (r == 0) {
-		apply_manifest(data_set, manifest);
-		sweep(data_set);
-		/* What we write ourselves is newer than the listing. */
-		pa_manifest_unref(manifest);
-		manifest = NULL;
-	}
-	end_refresh(data_set, manifest);
+	/* What we write ourselves is newer than the listing. */
+	pa_manifest_unref(manifest);
+	end_refresh(data_set, NULL);
+	if (r == 0)
+		data_set->checked_ns = pa_clock_ns();
 	pthread_mutex_unlock(&data_set->refresh_mutex);
 	return r;
 }
@@ -353,6 +374,7 @@ struct pa_manifest *pa_data_set_manifest(struct pa_data_set *data_set)
 			    .mtime_ns = node->mtime_ns,
 			    .version = node->version,
 			    .link_target = node->link_target,
+			    .closed = node->closed,
 			};
 			pa_manifest_builder_add(builder, &entry);
 		}
@@ -436,6 +458,8 @@ void pa_cache_close_data_set(struct pa_cache *cache, struct pa_data_set *data_se
 		pa_content_drop(content);
 		pa_content_unref(content);
 	}
+	while (data_set->busy > 0)
+		pthread_cond_wait(&cache->changed, &cache->mutex);
 	pa_list_remove(&data_set->link);
 	pa_loader_put(data_set->loader);
 	pthread_mutex_unlock(&cache->mutex);
@@ -474,9 +498,12 @@ static int open_listed(struct pa_cache *cache, struct pa_data_set *data_set, con
 	pthread_mutex_unlock(&cache->mutex);
 	r = pa_mirror_open(&data_set->mirror, &cache->region, number, err);
 	if (r == 0) {
-		begin_refresh(data_set);
+		r = begin_refresh(data_set, call, err);
 		apply_manifest(data_set, *ret_manifest);
 		end_refresh(data_set, *ret_manifest);
+		if (r < 0)
+			return r;
+		data_set->checked_ns = pa_clock_ns();
 		data_set->loader = pa_loader_get(cache, data_set->store, err);
 		return data_set->loader == NULL ? -(int)err->class : 0;
 	}

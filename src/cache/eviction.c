@@ -179,6 +179,7 @@ void pa_cache_evict(struct pa_cache *cache, struct pa_chunk *chunk)
 	if (content->node != NULL)
 		pa_inode_add_resident(content->node, -(int64_t)chunk->bytes);
 	content->references++;
+	content->data_set->busy++;
 	cache->leaving_bytes += chunk->charged_bytes;
 	pthread_mutex_unlock(&cache->mutex);
 
@@ -187,6 +188,7 @@ void pa_cache_evict(struct pa_cache *cache, struct pa_chunk *chunk)
 	pa_region_punch(&cache->region, content->id, offset, PA_CHUNK_BYTES);
 
 	pthread_mutex_lock(&cache->mutex);
+	content->data_set->busy--;
 	cache->leaving_bytes -= chunk->charged_bytes;
 	cache->status.evicted_bytes += chunk->bytes;
 	pa_content_remove_chunk(chunk);

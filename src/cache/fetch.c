@@ -10,8 +10,12 @@
 
 #define TRIES            5
 #define FIRST_BACKOFF_NS (50 * PA_NS_PER_MS)
-/* How long a load that failed for good is left alone by assignments. */
-#define FAILED_PAUSE_NS PA_NS_PER_SECOND
+/* How long a load that failed for good is left alone by assignments: twice as long after each failure, so that what
+ * cannot be read costs next to nothing, and comes by itself when it can. */
+#define FAILED_PAUSE_NS       PA_NS_PER_SECOND
+#define FAILED_MOST_DOUBLINGS 6
+/* How long loads ahead rest when the memory's file system took no more. */
+#define FULL_PAUSE_NS (5 * PA_NS_PER_SECOND)
 
 /* What one request asks for. */
 struct request {
@@ -20,6 +24,7 @@ struct request {
 	char path[PA_PATH_ROOM];
 	struct pa_hash128 version;
 	bool versioned;
+	uint64_t changes; /* of the content, when it was built */
 	uint64_t offset;
 	size_t bytes;
 	char *data;
@@ -37,6 +42,7 @@ struct pa_fetch *pa_fetch_new(struct pa_content *content, uint32_t first, enum p
 	fetch->content = content;
 	fetch->first = first;
 	fetch->class = class;
+	fetch->yields = class == PA_LOAD_AHEAD;
 	fetch->references = 1;
 	return fetch;
 }
@@ -130,6 +136,7 @@ static int prepare(struct pa_fetch *fetch, bool room, char *buffer, struct reque
 		return pa_error_set_errno(err, -length, "a path of %s", content->data_set->name);
 	request->versioned = content->writers == 0;
 	request->version = content->version;
+	request->changes = content->changes;
 	if (room) {
 		request->offset = (uint64_t)fetch->first * PA_CHUNK_BYTES;
 		request->bytes = 0;
@@ -172,7 +179,7 @@ static bool back_off(struct pa_loader *loader, const struct pa_fetch *fetch, uns
 	struct timespec until = pa_clock_timespec(until_ns);
 	while (pa_clock_ns() < until_ns && !loader->stopping &&
 	       __atomic_load_n(&fetch->cancel, __ATOMIC_RELAXED) == 0)
-		pthread_cond_timedwait(&loader->work, &cache->mutex, &until);
+		pthread_cond_timedwait(&loader->back_off, &cache->mutex, &until);
 	return !loader->stopping && __atomic_load_n(&fetch->cancel, __ATOMIC_RELAXED) == 0;
 }
 
@@ -185,6 +192,8 @@ static bool was_crossed(const struct pa_fetch *fetch, const struct request *requ
 
 	if (content->node == NULL)
 		return false;
+	if (content->writing || content->changes != request->changes)
+		return true;
 	if (request->versioned &&
 	    (content->writers > 0 || !pa_hash_equal(content->version, request->version)))
 		return true;
@@ -207,6 +216,7 @@ static int fetch_read(struct pa_loader *loader, struct pa_fetch *fetch, bool roo
 				       ? PA_DEADLINE_NEVER
 				       : fetch->deadline_ns,
 		    .cancel = &fetch->cancel,
+		    .yields = &fetch->yields,
 		};
 		pthread_mutex_unlock(&cache->mutex);
 		r = send(fetch, request, &call, err);
@@ -225,18 +235,17 @@ static int fetch_read(struct pa_loader *loader, struct pa_fetch *fetch, bool roo
 	}
 }
 
-/* Lets go of the mutex: the bytes go into the region.  Its being full is no failure: false. */
-static bool store_bytes(struct pa_fetch *fetch, const struct request *request)
+/* Lets go of the mutex: the bytes go into the region. */
+static int store_bytes(struct pa_fetch *fetch, const struct request *request, struct pa_error *err)
 {
 	struct pa_content *content = fetch->content;
-	struct pa_error err = PA_ERROR_INIT;
 
 	for (uint32_t i = 0; i < fetch->count; i++)
 		fetch_chunk(fetch, i)->storing = true;
 	pthread_mutex_unlock(&content->cache->mutex);
 	struct pa_hash128 hashes[PA_FETCH_MAX_CHUNKS];
-	PA_AUTO_CLOSE int fd = pa_content_open(content, &err);
-	int r = fd < 0 ? fd : pa_region_write(fd, request->data, request->bytes, request->offset, &err);
+	PA_AUTO_CLOSE int fd = pa_content_open(content, err);
+	int r = fd < 0 ? fd : pa_region_write(fd, request->data, request->bytes, request->offset, err);
 	for (size_t done = 0, i = 0; done < request->bytes; done += PA_CHUNK_BYTES, i++) {
 		size_t bytes =
 		    request->bytes - done < PA_CHUNK_BYTES ? request->bytes - done : PA_CHUNK_BYTES;
@@ -252,7 +261,22 @@ static bool store_bytes(struct pa_fetch *fetch, const struct request *request)
 		chunk->hash_known = true;
 	}
 	pthread_cond_broadcast(&content->cache->changed);
-	return r == 0;
+	return r;
+}
+
+static void note_failure(struct pa_cache *cache, const struct pa_error *err)
+{
+	cache->status.failed_loads++;
+	memcpy(cache->status.last_error, err->message, sizeof(cache->status.last_error) - 1);
+}
+
+/* The memory took no more, though the quota has room (its file system is smaller, or others fill it): a reader gets its
+ * bytes past the memory; loading ahead would bring one chunk after another for nothing. */
+static void memory_failed(struct pa_loader *loader, const struct pa_fetch *fetch, const struct pa_error *err)
+{
+	note_failure(loader->cache, err);
+	if (fetch->class == PA_LOAD_AHEAD)
+		loader->blocked_until_ns = pa_clock_deadline(FULL_PAUSE_NS);
 }
 
 /* What waiters take from the fetch itself, because memory does not have it. */
@@ -275,13 +299,19 @@ static void fetch_take(struct pa_loader *loader, struct pa_fetch *fetch, bool ro
 {
 	struct pa_content *content = fetch->content;
 	struct pa_cache *cache = content->cache;
+	struct pa_error err = PA_ERROR_INIT;
 
 	cache->status.fetched_bytes += request->bytes;
 	if (fetch->class == PA_LOAD_AHEAD)
 		cache->status.ahead_bytes += request->bytes;
 	else
 		cache->status.demand_bytes += request->bytes;
-	if (!room || content->node == NULL || was_overwritten(fetch) || !store_bytes(fetch, request)) {
+	bool keep = room && content->node != NULL && !was_overwritten(fetch);
+	if (keep && store_bytes(fetch, request, &err) < 0) {
+		memory_failed(loader, fetch, &err);
+		keep = false;
+	}
+	if (!keep) {
 		keep_for_waiters(fetch, request);
 		if (fetch->class == PA_LOAD_AHEAD)
 			pa_loader_rewalk(loader, FAILED_PAUSE_NS);
@@ -290,14 +320,19 @@ static void fetch_take(struct pa_loader *loader, struct pa_fetch *fetch, bool ro
 	}
 	for (uint32_t i = 0; i < fetch->count; i++)
 		pa_chunk_make_present(fetch_chunk(fetch, i));
+	if (content->node != NULL)
+		content->node->failures = 0;
 	bool publish = content->node != NULL && pa_content_is_whole(content);
 	bool orphan = content->node == NULL && content->handles == 0;
 	content->references++;
 	fetch_end(fetch, 0, NULL);
 	if (publish) {
+		content->data_set->busy++;
 		pthread_mutex_unlock(&cache->mutex);
 		pa_mirror_publish(content);
 		pthread_mutex_lock(&cache->mutex);
+		content->data_set->busy--;
+		pthread_cond_broadcast(&cache->changed);
 	}
 	if (orphan)
 		pa_content_drop(content);
@@ -329,14 +364,19 @@ static void fetch_fail(struct pa_loader *loader, struct pa_fetch *fetch, const s
 		look_again(loader, fetch, request);
 		node = fetch->content->node;
 	}
+	int64_t pause_ns = FAILED_PAUSE_NS;
+	/* Told once; a reader is told each time. */
+	bool tell = (err->class == PA_ERROR_PERMANENT || err->class == PA_ERROR_NOT_FOUND) &&
+		    (node == NULL || node->failures == 0);
 	if (err->class != PA_ERROR_CANCELLED && err->class != PA_ERROR_DEADLINE) {
-		cache->status.failed_loads++;
-		memcpy(cache->status.last_error, err->message, sizeof(cache->status.last_error) - 1);
-		if (node != NULL)
-			node->retry_after_ns = pa_clock_deadline(FAILED_PAUSE_NS);
+		note_failure(cache, err);
+		if (node != NULL) {
+			pause_ns <<= node->failures;
+			node->failures += node->failures < FAILED_MOST_DOUBLINGS;
+			node->retry_after_ns = pa_clock_deadline(pause_ns);
+		}
 	}
-	pa_loader_rewalk(loader, FAILED_PAUSE_NS);
-	bool tell = err->class == PA_ERROR_PERMANENT || err->class == PA_ERROR_NOT_FOUND;
+	pa_loader_rewalk(loader, pause_ns);
 	/* The name is gone: to a reader that has the file open this is a change, not ENOENT. */
 	if (err->class == PA_ERROR_NOT_FOUND) {
 		err->class = PA_ERROR_CHANGED;

@@ -35,6 +35,26 @@ static struct pa_file *file_new(struct pa_data_set *data_set, struct pa_inode *n
 	return file;
 }
 
+int pa_file_open_region(struct pa_file *file, int *ret_fd, struct pa_error *err)
+{
+	int fd = __atomic_load_n(&file->region_fd, __ATOMIC_ACQUIRE);
+
+	if (fd < 0) {
+		int unused = -1;
+		fd = pa_content_open(file->content, err);
+		if (fd < 0)
+			return fd;
+		/* Of two threads that open it at once one wins. */
+		if (!__atomic_compare_exchange_n(&file->region_fd, &unused, fd, false, __ATOMIC_ACQ_REL,
+						 __ATOMIC_ACQUIRE)) {
+			close(fd);
+			fd = unused;
+		}
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
 /* Everything but the store's file. */
 static void file_free(struct pa_file *file)
 {
@@ -291,17 +311,8 @@ int pa_file_hold_whole(struct pa_file *file)
 	pthread_mutex_unlock(&cache->mutex);
 	if (!held)
 		return -1;
-	int fd = __atomic_load_n(&file->region_fd, __ATOMIC_ACQUIRE);
-	if (fd < 0) {
-		int none = -1;
-		fd = pa_content_open(content, &err);
-		if (fd >= 0 && !__atomic_compare_exchange_n(&file->region_fd, &none, fd, false,
-							    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-			close(fd);
-			fd = none;
-		}
-	}
-	if (fd < 0) {
+	int fd = -1;
+	if (pa_file_open_region(file, &fd, &err) < 0) {
 		pa_file_release_whole(file);
 		return -1;
 	}
@@ -323,6 +334,25 @@ void pa_file_release_whole(struct pa_file *file)
 }
 
 /* ---- creating ---- */
+
+/* The node of a file that the store has made; a refresh that listed it meanwhile may have added it.  NULL: it is
+ * something else by now. */
+static struct pa_inode *made_node(struct pa_data_set *data_set, struct pa_inode *folder, const char *name,
+				  const struct pa_store_entry *entry)
+{
+	struct pa_inode *node = pa_inode_child(data_set, folder, name, strlen(name));
+
+	if (node == NULL) {
+		node = pa_inode_new(data_set, entry);
+		pa_inode_attach(data_set, folder, name, node);
+	} else if (node->kind != PA_ENTRY_FILE) {
+		return NULL;
+	} else if (node->content == NULL) {
+		pa_inode_update(node, entry);
+		pa_inode_set_size(node, entry->size_bytes);
+	}
+	return node;
+}
 
 /* Within the folder's name lock: the file is not in the tree. */
 static int create_new(struct pa_data_set *data_set, uint64_t parent, const char *name, unsigned flags,
@@ -352,9 +382,9 @@ static int create_new(struct pa_data_set *data_set, uint64_t parent, const char 
 	}
 	pthread_mutex_lock(&cache->mutex);
 	struct pa_inode *folder = pa_inode_by_inode(data_set, parent);
-	if (folder != NULL && !folder->removed) {
-		struct pa_inode *node = pa_inode_new(data_set, &entry);
-		pa_inode_attach(data_set, folder, name, node);
+	struct pa_inode *node =
+	    folder != NULL && !folder->removed ? made_node(data_set, folder, name, &entry) : NULL;
+	if (node != NULL) {
 		pa_inode_changed(data_set, node);
 		*ret = file_new(data_set, node, flags | PA_FILE_WRITE);
 		(*ret)->store_file = store_file;
@@ -365,7 +395,7 @@ static int create_new(struct pa_data_set *data_set, uint64_t parent, const char 
 	if (store_file == NULL)
 		return 0;
 	pa_store_close_write(data_set->store, store_file, NULL, call, err);
-	return pa_error_set_errno(err, ENOENT, "creating '%s' of %s: its folder is gone", name,
+	return pa_error_set_errno(err, ENOENT, "creating '%s' of %s: it or its folder is gone already", name,
 				  data_set->name);
 }
 

@@ -69,6 +69,7 @@ void pa_inode_update(struct pa_inode *node, const struct pa_store_entry *entry)
 	node->gid = entry->gid;
 	node->mtime_ns = entry->mtime_ns;
 	node->version = entry->version;
+	node->closed = entry->closed;
 	if (entry->kind == PA_ENTRY_SYMLINK && entry->link_target != NULL) {
 		free(node->link_target);
 		node->link_target = must(strdup(entry->link_target));

@@ -203,6 +203,7 @@ static struct pa_loader *loader_new(struct pa_cache *cache, struct pa_store *sto
 	loader->store = pa_store_ref(store);
 	loader->rewalk_at_ns = PA_DEADLINE_NEVER;
 	pa_clock_cond_init(&loader->work);
+	pa_clock_cond_init(&loader->back_off);
 	pa_list_init(&loader->demand);
 	pa_list_init(&loader->readahead);
 	pa_list_init(&loader->running);
@@ -247,10 +248,12 @@ void pa_loader_put(struct pa_loader *loader)
 	pa_list_remove(&loader->link);
 	loader->stopping = true;
 	pa_loader_wake(loader);
+	pthread_cond_broadcast(&loader->back_off);
 	pthread_mutex_unlock(&cache->mutex);
 	for (uint32_t i = 0; i < loader->thread_count; i++)
 		pthread_join(loader->threads[i], NULL);
 	pthread_cond_destroy(&loader->work);
+	pthread_cond_destroy(&loader->back_off);
 	pa_store_unref(loader->store);
 	free(loader->threads);
 	free(loader);
@@ -280,6 +283,7 @@ static void join(struct pa_fetch *fetch, uint64_t want_first, uint64_t want_end,
 		fetch->want_end = want_end;
 	if (deadline_ns > fetch->deadline_ns)
 		fetch->deadline_ns = deadline_ns;
+	__atomic_store_n(&fetch->yields, 0, __ATOMIC_RELAXED);
 	if (fetch->queued && fetch->class != PA_LOAD_DEMAND) {
 		fetch->class = PA_LOAD_DEMAND;
 		pa_list_remove(&fetch->link);
@@ -350,7 +354,7 @@ void pa_loader_cancel(struct pa_data_set *data_set)
 	abandon_queued(&loader->readahead, data_set);
 	while (has_fetches(&loader->running, data_set)) {
 		cancel_running(loader, data_set);
-		pa_loader_wake(loader);
+		pthread_cond_broadcast(&loader->back_off);
 		pthread_cond_wait(&cache->changed, &cache->mutex);
 	}
 }

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cache/cache_internal.h"
 
@@ -75,26 +74,6 @@ static void unmark_run(struct reading *reading, uint64_t end)
 		pthread_cond_broadcast(&reading->content->cache->changed);
 }
 
-static int open_region(struct pa_file *file, int *ret_fd, struct pa_error *err)
-{
-	int fd = __atomic_load_n(&file->region_fd, __ATOMIC_ACQUIRE);
-
-	if (fd < 0) {
-		int unused = -1;
-		fd = pa_content_open(file->content, err);
-		if (fd < 0)
-			return fd;
-		/* Of two threads that open it at once one wins. */
-		if (!__atomic_compare_exchange_n(&file->region_fd, &unused, fd, false, __ATOMIC_ACQ_REL,
-						 __ATOMIC_ACQUIRE)) {
-			close(fd);
-			fd = unused;
-		}
-	}
-	*ret_fd = fd;
-	return 0;
-}
-
 /* Locked, the chunk being marked; lets go of the mutex. Reads all of a chunk and holds it against its
  * checksum.  False: it
  * is another content than what was loaded. */
@@ -117,15 +96,18 @@ static bool verify(struct reading *reading, struct pa_chunk *chunk, int fd)
 	return same || chunk->changes != changes;
 }
 
-/* Locked; lets go of the mutex. Whether the chunk may be used; one that is corrupt is dropped. */
-static bool sample(struct reading *reading, int fd)
+/* Locked; lets go of the mutex. Whether the chunk may be used, of which so many bytes are to be copied; one that is
+ * corrupt is dropped.  Checking reads all of it, so that many small reads together pay for one. */
+static bool sample(struct reading *reading, uint64_t bytes, int fd)
 {
 	struct pa_content *content = reading->content;
 	struct pa_cache *cache = content->cache;
 	struct pa_chunk *chunk = pa_content_chunk(content, chunk_at(reading->at));
 
-	if (cache->verify_every == 0 || ++cache->verify_count % cache->verify_every != 0)
+	cache->verify_bytes += bytes;
+	if (cache->verify_bytes < (uint64_t)cache->verify_every * chunk->bytes)
 		return true;
+	cache->verify_bytes = 0;
 	/* What the kernel reads from past us cannot be taken away and loaded again. */
 	if (!chunk->hash_known || content->whole_holds > 0)
 		return true;
@@ -150,14 +132,14 @@ static int copy_run(struct reading *reading, struct pa_error *err)
 	/* The file exists: its content has a chunk, which is marked before the mutex is let go. */
 	uint64_t end = mark_run(reading);
 	pthread_mutex_unlock(&cache->mutex);
-	int r = open_region(reading->file, &fd, err);
+	int r = pa_file_open_region(reading->file, &fd, err);
 	pthread_mutex_lock(&cache->mutex);
 	if (r == 0 && cache->verify_every != 0) {
 		/* One chunk at a time, so that each of them may be the sample. */
 		uint64_t first_end = chunk_end(reading, chunk_at(reading->at));
 		unmark_run(reading, end);
 		if (!is_present(pa_content_chunk(reading->content, chunk_at(reading->at))) ||
-		    !sample(reading, fd) ||
+		    !sample(reading, first_end - reading->at, fd) ||
 		    !is_present(pa_content_chunk(reading->content, chunk_at(reading->at))))
 			return 0;
 		pa_content_chunk(reading->content, chunk_at(reading->at))->readers++;
@@ -295,13 +277,22 @@ static bool reads_on(struct pa_file *file, uint64_t offset)
 	return on;
 }
 
+/* Locked. Whoever waited, or had the mutex let go, may find the file shorter than it was. */
+static void cut_short(struct reading *reading)
+{
+	uint64_t size_bytes = reading->content->size_bytes;
+
+	if (reading->end > size_bytes)
+		reading->end = reading->at > size_bytes ? reading->at : size_bytes;
+}
+
 /* Locked; lets go of the mutex. */
 static int read_all(struct reading *reading, struct pa_error *err)
 {
 	struct pa_file *file = reading->file;
 	int r = 0;
 
-	while (r == 0 && reading->at < reading->end) {
+	for (; r == 0 && reading->at < reading->end; cut_short(reading)) {
 		if (is_present(pa_content_chunk(reading->content, chunk_at(reading->at)))) {
 			r = copy_run(reading, err);
 			continue;
@@ -348,6 +339,8 @@ int pa_file_read(struct pa_file *file, uint64_t offset, void *data, size_t bytes
 	if (r == 0) {
 		if (reading.end > file->next_offset || !reading.sequential)
 			file->next_offset = reading.end;
+		if (missing_bytes > reading.end - offset)
+			missing_bytes = reading.end - offset;
 		if (account != NULL) {
 			account->memory_bytes += reading.end - offset - missing_bytes;
 			account->source_bytes += missing_bytes;

@@ -69,7 +69,8 @@ int pa_tree_lookup(struct pa_data_set *data_set, uint64_t parent, const char *na
 	if (node != NULL)
 		pa_inode_attributes(node, ret);
 	else
-		r = pa_error_set_errno(err, ENOENT, "'%s' of %s", name, data_set->name);
+		r = pa_error_set_errno(err, folder != NULL && folder->closed ? EACCES : ENOENT, "'%s' of %s",
+				       name, data_set->name);
 	pthread_mutex_unlock(&data_set->cache->mutex);
 	return r;
 }
@@ -128,6 +129,9 @@ int pa_tree_list(struct pa_data_set *data_set, uint64_t inode, uint64_t cookie, 
 	else if (folder->kind != PA_ENTRY_DIRECTORY)
 		r = pa_error_set_errno(err, ENOTDIR, "inode %llu of %s", (unsigned long long)inode,
 				       data_set->name);
+	else if (folder->closed)
+		r = pa_error_set_errno(err, EACCES, "the folder '%s' of %s is closed to us at the source",
+				       folder->name, data_set->name);
 	while (r == 0 && more) {
 		const struct pa_inode *child = pa_inode_next_child(folder, cookie);
 		if (child == NULL)
@@ -209,6 +213,24 @@ int pa_tree_make_symlink(struct pa_data_set *data_set, uint64_t parent, const ch
 	return r;
 }
 
+/* A refresh that begins from now on waits for the end of this change of a name (see begin_refresh()). */
+static uint64_t begin_name_change(struct pa_data_set *data_set)
+{
+	pthread_mutex_lock(&data_set->cache->mutex);
+	uint64_t epoch = data_set->refresh_epoch;
+	data_set->name_changes[epoch % 2]++;
+	pthread_mutex_unlock(&data_set->cache->mutex);
+	return epoch;
+}
+
+static void end_name_change(struct pa_data_set *data_set, uint64_t epoch)
+{
+	pthread_mutex_lock(&data_set->cache->mutex);
+	data_set->name_changes[epoch % 2]--;
+	pthread_cond_broadcast(&data_set->cache->changed);
+	pthread_mutex_unlock(&data_set->cache->mutex);
+}
+
 /* The inode of a name, 0 if there is none; notes for a refresh under way that it is about to go. */
 static uint64_t touch_name(struct pa_data_set *data_set, uint64_t parent, const char *name)
 {
@@ -220,6 +242,9 @@ static uint64_t touch_name(struct pa_data_set *data_set, uint64_t parent, const 
 		const struct pa_inode *node = pa_inode_child(data_set, folder, name, strlen(name));
 		inode = node != NULL ? node->inode : 0;
 		pa_data_set_touch(data_set, folder, name);
+		/* What is below goes where a listing under way does not expect it. */
+		if (node != NULL && node->kind == PA_ENTRY_DIRECTORY && data_set->refreshing)
+			data_set->folder_moved = true;
 	}
 	pthread_mutex_unlock(&data_set->cache->mutex);
 	return inode;
@@ -234,6 +259,7 @@ int pa_tree_remove(struct pa_data_set *data_set, uint64_t parent, const char *na
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(pa_tree_name_mutex(data_set, parent));
+	uint64_t epoch = begin_name_change(data_set);
 	r = pa_tree_store_path(data_set, parent, name, path, err);
 	uint64_t inode = r == 0 ? touch_name(data_set, parent, name) : 0;
 	if (r == 0)
@@ -241,6 +267,7 @@ int pa_tree_remove(struct pa_data_set *data_set, uint64_t parent, const char *na
 	/* What is gone there is gone here, too. */
 	if (inode != 0 && (r == 0 || err->class == PA_ERROR_NOT_FOUND))
 		pa_data_set_forget(data_set, inode);
+	end_name_change(data_set, epoch);
 	pthread_mutex_unlock(pa_tree_name_mutex(data_set, parent));
 	return r;
 }
@@ -420,7 +447,9 @@ int pa_tree_rename(struct pa_data_set *data_set, uint64_t parent, const char *na
 	if (r < 0)
 		return r;
 	lock_names(data_set, parent, new_parent);
+	uint64_t epoch = begin_name_change(data_set);
 	r = rename_named(data_set, parent, name, new_parent, new_name, no_replace, call, err);
+	end_name_change(data_set, epoch);
 	unlock_names(data_set, parent, new_parent);
 	return r;
 }

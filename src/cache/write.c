@@ -45,14 +45,6 @@ static bool old_end(const struct change *change, uint32_t *ret_index)
 	return *ret_index < first_chunk(change);
 }
 
-static int64_t need_deadline(const struct pa_content *content, uint32_t index)
-{
-	const struct pa_need *need =
-	    content->node != NULL ? pa_need_of(content->node, index, pa_clock_ns()) : NULL;
-
-	return need != NULL ? need->deadline_ns : PA_NEED_NEVER;
-}
-
 /* Room for a chunk that is there and grows. False: there is none, and the chunk cannot go either. */
 static bool grow_chunk(struct change *change, uint32_t index)
 {
@@ -62,14 +54,7 @@ static bool grow_chunk(struct change *change, uint32_t index)
 
 	if (chunk == NULL || chunk->state != PA_CHUNK_PRESENT || charge <= chunk->charged_bytes)
 		return true;
-	chunk->readers++;
-	bool room =
-	    pa_cache_reserve(content->cache, charge - chunk->charged_bytes, need_deadline(content, index));
-	chunk->readers--;
-	pthread_cond_broadcast(&content->cache->changed);
-	if (room)
-		chunk->charged_bytes = charge;
-	return room || content->whole_holds == 0;
+	return pa_chunk_charge_more(chunk, charge) || content->whole_holds == 0;
 }
 
 /* A chunk that is not there and that the write covers wholly: the write becomes its fetch. */
@@ -87,7 +72,7 @@ static bool add_chunk(struct change *change, uint32_t index)
 	fetch->count = 1;
 	chunk->bytes = bytes;
 	chunk->storing = true; /* ours: others wait for the end of the write */
-	if (!pa_cache_reserve(content->cache, pa_chunk_charge(bytes), need_deadline(content, index))) {
+	if (!pa_cache_reserve(content->cache, pa_chunk_charge(bytes), pa_content_deadline(content, index))) {
 		chunk->storing = false;
 		pa_fetch_abandon(fetch);
 		return content->whole_holds == 0;
@@ -101,11 +86,13 @@ static bool is_ours(const struct pa_chunk *chunk)
 	return chunk != NULL && chunk->state == PA_CHUNK_LOADING && chunk->fetch->class == PA_LOAD_WRITE;
 }
 
-/* Locked. Ends the chunks that the write has brought, and takes away what may now differ from the source. */
+/* Locked. Ends the chunks that the write has brought, and takes away what may now differ from the source; what cannot
+ * be taken away now, because it is being read, goes when the last writer closes. */
 static void undo(struct change *change, bool written)
 {
 	struct pa_content *content = change->content;
 
+	content->doubtful = content->doubtful || written;
 	for (uint32_t i = first_chunk(change); i <= last_chunk(change); i++) {
 		struct pa_chunk *chunk = pa_content_chunk(content, i);
 		if (is_ours(chunk))
@@ -252,21 +239,20 @@ static int write_in_turn(struct pa_file *file, struct change *change, const stru
 	pthread_mutex_unlock(&cache->mutex);
 	r = pa_store_write(file->data_set->store, file->store_file, change->data,
 			   (size_t)(change->end - change->offset), change->offset, call, err);
-	if (r == 0 && file->region_fd < 0) {
-		struct pa_error opening = PA_ERROR_INIT;
-		file->region_fd =
-		    pa_content_open(content, &opening); /* without it, memory just has no part in this */
-	}
 	/* A write behind the end leaves a gap, in memory as in the source. */
-	int region_fd = file->region_fd;
+	int region_fd = -1;
 	struct pa_error memory = PA_ERROR_INIT;
-	if (r == 0 && region_fd >= 0 && pa_region_extend(region_fd, change->new_size_bytes, &memory) < 0)
-		region_fd = -1;
+	if (r == 0 && (pa_file_open_region(file, &region_fd, &memory) < 0 ||
+		       pa_region_extend(region_fd, change->new_size_bytes, &memory) < 0))
+		region_fd = -1; /* without it, memory just has no part in this */
 	pthread_mutex_lock(&cache->mutex);
 	if (r < 0)
 		undo(change, true);
 	else
 		take_over(change, region_fd);
+	/* A removed file's size is kept for those who have it open. */
+	if (content->node == NULL)
+		pa_inode_set_size(file->node, content->size_bytes);
 	return r;
 }
 

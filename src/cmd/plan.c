@@ -38,6 +38,7 @@ struct plan_work {
 	struct pa_arena arena;
 	const struct pa_pipeline *pipeline;
 	struct pa_config config;
+	struct pa_catalog *catalog;
 	struct pa_history history;
 	struct pa_sources sources;
 	struct pa_planning_data_set *data_sets;
@@ -74,14 +75,10 @@ static int parse_options(int argument_count, char **arguments, struct plan_optio
 
 static int read_history(struct plan_work *work, const struct plan_options *options, struct pa_error *err)
 {
-	struct pa_catalog *catalog;
-	int result = pa_catalog_open(options->common.catalog_path, &catalog, err);
+	int result = pa_catalog_open(options->common.catalog_path, &work->catalog, err);
 
-	if (result < 0)
-		return result;
-	result = pa_catalog_load_history(catalog, &work->arena, work->pipeline->name, &work->history, err);
-	pa_catalog_close(catalog);
-	return result;
+	return result < 0 ? result
+	                  : pa_catalog_load_history(work->catalog, &work->arena, work->pipeline->name, &work->history, err);
 }
 
 static int list_sources(struct plan_work *work, struct pa_error *err)
@@ -120,10 +117,12 @@ static int print_plan(struct plan_work *work, bool json, struct pa_error *err)
 	struct pa_planning planning;
 	struct pa_plan plan;
 	struct pa_buffer out;
+	int64_t pipeline_id;
 
 	pa_sources_links(&work->sources, links);
 	if (pa_planning_build(&work->arena, &input, &planning, err) < 0 ||
-	    pa_plan_make(&work->arena, &planning.plan_input, &plan, err) < 0)
+	    pa_plan_make(&work->arena, &planning.plan_input, &plan, err) < 0 ||
+	    pa_catalog_store_pipeline(work->catalog, work->pipeline, &planning.forecast, &pipeline_id, err) < 0)
 		return -(int)err->class;
 	pa_buffer_init(&out, PA_CMD_MAX_OUTPUT_BYTES);
 	(json ? pa_plan_print_json : pa_plan_print_table)(&planning.plan_input, &plan, &out);
@@ -155,6 +154,8 @@ int pa_cmd_plan(int argument_count, char **arguments)
 	for (size_t i = 0; i < work.data_set_count; i++)
 		pa_manifest_unref((struct pa_manifest *)(uintptr_t)work.data_sets[i].manifest);
 	pa_sources_close(&work.sources);
+	if (work.catalog != NULL)
+		pa_catalog_close(work.catalog);
 	pa_arena_done(&work.arena);
 	return result < 0 ? pa_cmd_fail(&err) : result;
 }

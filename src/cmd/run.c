@@ -193,6 +193,16 @@ static int prepare(struct run_command *command, const char *file, struct pa_erro
 	return pa_sandbox_enter_private_mounts(err);
 }
 
+/* What happened, and what was predicted. */
+static int store(struct run_command *command, const struct pa_run_report *report, struct pa_error *err)
+{
+	if (report->forecast.task_count > 0 &&
+	    pa_catalog_store_pipeline(command->catalog, command->pipeline, &report->forecast, &command->pipeline_id,
+	                              err) < 0)
+		return -(int)err->class;
+	return pa_run_report_store(report, command->catalog, command->pipeline_id, err);
+}
+
 /* One run in scratch of its own, into the catalog when it has ended. */
 static int run_once(struct run_command *command, enum pa_run_mode mode, struct pa_run_report *ret,
                     struct pa_error *err)
@@ -220,7 +230,7 @@ static int run_once(struct run_command *command, enum pa_run_mode mode, struct p
 	};
 	result = pa_run_execute(&options, ret, err);
 	pa_scratch_free(scratch);
-	if (result == 0 && pa_run_report_store(ret, command->catalog, command->pipeline_id, err) < 0) {
+	if (result == 0 && store(command, ret, err) < 0) {
 		pa_run_report_done(ret);
 		return pa_error_wrap(err, "the run has ended (%s), but is not in the catalog", ret->outcome);
 	}
@@ -295,7 +305,7 @@ static int execute(struct run_command *command, struct pa_error *err)
 		if (!succeeded(&reports[done]))
 			wanted = done + 1;
 	}
-	if (done == 3) {
+	if (done == 3 && succeeded(&reports[2])) {
 		comparison.without = &reports[1];
 		comparison.local = &reports[2];
 	} else if (result == 0 && done > 1) {

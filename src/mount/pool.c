@@ -87,9 +87,13 @@ static int thread_start(pthread_t *thread, void *(*run)(void *), void *context)
 static int worker_start(struct pa_pool *pool)
 {
 	struct worker *worker = pool->workers;
+	const struct worker *end = worker + pool->limit;
 
-	while (worker->state == WORKER_RUNS)
+	/* Those that are about to end no longer count as running, but still have their places. */
+	while (worker != end && worker->state == WORKER_RUNS)
 		worker++;
+	if (worker == end)
+		return -EAGAIN;
 	if (worker->state == WORKER_ENDED)
 		pthread_join(worker->thread, NULL);
 	worker->state = WORKER_FREE;

@@ -241,5 +241,9 @@ int pa_run_report_store(const struct pa_run_report *report, struct pa_catalog *c
 	record.tasks = rows;
 	int result = pa_catalog_store_run(catalog, pipeline_id, &record, &run_id, err);
 	free(rows);
+	for (size_t i = 0; i < report->source_count && result == 0; i++)
+		result = pa_catalog_store_source(catalog, &report->sources[i], err);
+	for (size_t i = 0; i < report->manifest_count && result == 0; i++)
+		result = pa_catalog_store_manifest(catalog, &report->manifests[i], err);
 	return result;
 }

@@ -54,7 +54,8 @@ static int open_in_folder(const struct run_view *view, const char *path, const c
 	PA_AUTO_FREE char *below = NULL;
 	struct stat status;
 
-	if (asprintf(&below, "%s%s%s", view->root_path, view->root_path[0] != '\0' && rest[0] != '\0' ? "/" : "", rest) < 0)
+	if (asprintf(&below, "%s%s%s", view->root_path, view->root_path[0] != '\0' && rest[0] != '\0' ? "/" : "",
+	             rest) < 0)
 		abort();
 	if (root < 0)
 		return pa_error_set_errno(err, errno, "%s", view->source_path);

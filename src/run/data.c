@@ -13,6 +13,7 @@
 #include "base/buffer.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "cache/tree.h"
@@ -259,6 +260,18 @@ static int assign(struct pa_run *run, int64_t now_ns, struct pa_error *err)
 	return pa_cache_assign(run->cache, assignments, count, err);
 }
 
+static void note_plan_cost(struct pa_run *run, int64_t begin_ns)
+{
+	int64_t earned_ns = run->planned_ns != 0 ? (begin_ns - run->planned_ns) / PA_RUN_PLAN_COST_SHARE : 0;
+
+	run->planned_ns = pa_clock_ns();
+	run->plan_cost_ns = run->planned_ns - begin_ns;
+	run->plan_credit_ns += earned_ns;
+	if (run->plan_credit_ns > PA_RUN_PLAN_BURST_NS)
+		run->plan_credit_ns = PA_RUN_PLAN_BURST_NS;
+	run->plan_credit_ns -= run->plan_cost_ns;
+}
+
 int run_data_plan(struct pa_run *run, struct pa_error *err)
 {
 	const struct pa_run_options *options = run->options;
@@ -290,8 +303,7 @@ int run_data_plan(struct pa_run *run, struct pa_error *err)
 		return pa_error_wrap(err, "planning");
 	run->has_plan = true;
 	int result = options->mode == PA_RUN_AHEAD ? assign(run, now_ns, err) : 0;
-	run->planned_ns = pa_clock_ns();
-	run->plan_cost_ns = run->planned_ns - now_ns;
+	note_plan_cost(run, now_ns);
 	return result;
 }
 
@@ -318,6 +330,36 @@ void run_data_describe(struct pa_run *run)
 	}
 	run->report->slowed_text = pa_arena_strdup(&run->report->arena, text.data);
 	pa_buffer_done(&text);
+}
+
+void run_data_note_sources(struct pa_run *run)
+{
+	struct pa_run_report *report = run->report;
+	struct pa_arena *arena = &report->arena;
+	char id[PA_HASH128_TEXT_BYTES];
+
+	report->sources = pa_arena_array(arena, run->sources.store_count, sizeof(*report->sources));
+	for (size_t i = 0; i < run->sources.store_count; i++) {
+		const struct pa_config_source *source = run->sources.stores[i].source;
+		report->sources[report->source_count++] = (struct pa_catalog_source){
+		    .match = source->claim != NULL ? pa_arena_printf(arena, "claim:%s", source->claim)
+		                                   : pa_arena_strdup(arena, source->match),
+		    .location = pa_arena_strdup(arena, run->sources.stores[i].store->location),
+		    .bandwidth_bps = source->bandwidth_bps,
+		};
+	}
+	report->manifests = pa_arena_array(arena, run->data_set_count, sizeof(*report->manifests));
+	for (size_t i = 0; i < run->data_set_count; i++) {
+		const struct pa_manifest *manifest = run->data_sets[i].first_manifest;
+		if (manifest == NULL)
+			continue;
+		report->manifests[report->manifest_count++] = (struct pa_catalog_manifest){
+		    .data_set = pa_arena_strdup(arena, run->data_sets[i].name),
+		    .id = pa_arena_strdup(arena, pa_hash_format(manifest->id, id)),
+		    .file_count = manifest->file_count,
+		    .total_bytes = manifest->total_bytes,
+		};
+	}
 }
 
 /* The largest file of a manifest. */

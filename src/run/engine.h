@@ -76,6 +76,12 @@ struct pa_instance {
 	size_t command_count;
 	const char **args;
 	size_t arg_count;
+	/* What its init containers run before it, one after another: commands with their arguments. */
+	struct pa_instance_command {
+		const char **words;
+		size_t word_count;
+	} *init_commands;
+	size_t init_command_count;
 	const char *source; /* script; NULL otherwise */
 	const char *working_directory; /* NULL: none */
 	struct pa_name_value *env;     /* values filled in; those with valueFrom: fieldRef of known fields are

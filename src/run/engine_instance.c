@@ -215,6 +215,28 @@ static int fill_parameters(struct pa_engine_scope *scope, struct pa_engine_insta
 	return status;
 }
 
+static int fill_init_containers(struct pa_engine_scope *scope, struct pa_instance *out, struct pa_error *err)
+{
+	const struct pa_template *template_ = out->template_;
+	struct pa_arena *arena = &scope->engine->arena;
+	int status = 0;
+	out->init_commands = pa_arena_array(arena, template_->init_container_count, sizeof(*out->init_commands));
+	for (size_t i = 0; i < template_->init_container_count; i++) {
+		const struct pa_container *container = &template_->init_containers[i];
+		const char **command = fill_list(scope, container->command, container->command_count, &status, err);
+		const char **args = fill_list(scope, container->args, container->arg_count, &status, err);
+		struct pa_instance_command *whole = &out->init_commands[out->init_command_count++];
+		if (status < 0)
+			return status;
+		whole->words = pa_arena_array(arena, container->command_count + container->arg_count, sizeof(char *));
+		for (size_t k = 0; k < container->command_count; k++)
+			whole->words[whole->word_count++] = command[k];
+		for (size_t k = 0; k < container->arg_count; k++)
+			whole->words[whole->word_count++] = args[k];
+	}
+	return status;
+}
+
 static int fill_container(struct pa_engine_scope *scope, struct pa_instance *out, struct pa_error *err)
 {
 	const struct pa_container *container = &out->template_->container;
@@ -228,6 +250,8 @@ static int fill_container(struct pa_engine_scope *scope, struct pa_instance *out
 	out->working_directory = fill(scope, container->working_dir, &status, err);
 	out->resource_action = fill(scope, out->template_->resource_action, &status, err);
 	out->resource_manifest = fill(scope, out->template_->resource_manifest, &status, err);
+	if (status == 0)
+		status = fill_init_containers(scope, out, err);
 	if (status == 0)
 		status = fill_environment(scope, out, err);
 	if (status == 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A thread that takes the signals: the run's own may be waiting for a source, and what it waits for is then cancelled. */
+/* A thread that takes the signals: the run's own may be waiting for a source, and what it waits for is then
+ * cancelled. */
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>

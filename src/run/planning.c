@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "forecast/graph.h"
+
 /* The extents of one data set, and which of them each manifest entry lies in. */
 struct extent_map {
 	uint32_t *first; /* per manifest entry */
@@ -22,6 +24,9 @@ struct builder {
 	uint32_t *seen;
 	bool *unknown_data;
 	bool *client_reads;
+	/* The history's profile by task: indices into it, and where each task's begin. */
+	uint32_t *profile;
+	size_t *profile_begin;
 };
 
 const char *pa_planning_mount_data_set(struct pa_arena *arena, const struct pa_task_mount *mount)
@@ -100,6 +105,29 @@ static void add_folders(struct builder *builder, uint32_t data_set)
 	}
 }
 
+/* Everything in one extent. */
+static void add_whole(struct builder *builder, uint32_t data_set)
+{
+	const struct pa_manifest *manifest = builder->input->data_sets[data_set].manifest;
+	struct extent_map *map = &builder->maps[data_set];
+	uint32_t extent = add_extent(builder, data_set, "", 0, manifest->total_bytes);
+
+	for (size_t entry = 0; entry < manifest->entry_count; entry++) {
+		map->first[entry] = extent;
+		map->count[entry] = 1;
+	}
+}
+
+/* Files and folders at the top. */
+static size_t count_top(const struct pa_manifest *manifest)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < manifest->entry_count; i++)
+		count += strchr(manifest->entries[i].path, '/') == NULL;
+	return count;
+}
+
 static void add_data_set(struct builder *builder, uint32_t data_set)
 {
 	const struct pa_manifest *manifest = builder->input->data_sets[data_set].manifest;
@@ -108,7 +136,10 @@ static void add_data_set(struct builder *builder, uint32_t data_set)
 	map->first = pa_arena_array(builder->arena, manifest->entry_count, sizeof(*map->first));
 	map->count = pa_arena_array(builder->arena, manifest->entry_count, sizeof(*map->count));
 	if (manifest->file_count > PA_PLANNING_MAX_FILE_EXTENTS) {
-		add_folders(builder, data_set);
+		if (count_top(manifest) > PA_PLANNING_MAX_FILE_EXTENTS)
+			add_whole(builder, data_set);
+		else
+			add_folders(builder, data_set);
 		return;
 	}
 	for (size_t entry = 0; entry < manifest->entry_count; entry++)
@@ -126,18 +157,47 @@ static void add_read(struct builder *builder, uint32_t task, uint32_t extent, en
 	    (struct pa_plan_read){.task = task, .extent = extent, .knowledge = knowledge};
 }
 
+/* `path` is one of the manifest, "" for all.  What is below a folder follows it. */
 static void add_reads_below(struct builder *builder, uint32_t task, uint32_t data_set, const char *path,
                             enum pa_read_knowledge knowledge)
 {
 	const struct pa_manifest *manifest = builder->input->data_sets[data_set].manifest;
 	const struct extent_map *map = &builder->maps[data_set];
+	const struct pa_store_entry *first = path[0] == '\0' ? manifest->entries : pa_manifest_find(manifest, path);
 
-	for (size_t entry = 0; entry < manifest->entry_count; entry++) {
-		if (!is_below(manifest->entries[entry].path, path))
-			continue;
+	if (first == NULL)
+		return;
+	for (size_t entry = (size_t)(first - manifest->entries);
+	     entry < manifest->entry_count && is_below(manifest->entries[entry].path, path); entry++)
 		for (uint32_t i = 0; i < map->count[entry]; i++)
 			add_read(builder, task, map->first[entry] + i, knowledge);
+}
+
+static void index_profile(struct builder *builder)
+{
+	const struct pa_history *history = builder->input->history;
+	const struct pa_pipeline *pipeline = builder->input->pipeline;
+	size_t row_count = history != NULL ? history->profile_count : 0;
+	uint32_t *task_of = pa_arena_array(builder->arena, row_count, sizeof(*task_of));
+	struct pa_names names;
+
+	pa_names_init(builder->arena, &names, pipeline->task_count);
+	for (size_t i = 0; i < pipeline->task_count; i++)
+		pa_names_add(&names, pipeline->tasks[i].id);
+	builder->profile = pa_arena_array(builder->arena, row_count, sizeof(*builder->profile));
+	builder->profile_begin =
+	    pa_arena_array(builder->arena, pipeline->task_count + 2, sizeof(*builder->profile_begin));
+	for (size_t i = 0; i < row_count; i++) {
+		task_of[i] = pa_names_find(&names, history->profile[i].task_id);
+		if (task_of[i] != PA_NAMES_NONE)
+			builder->profile_begin[task_of[i] + 2]++;
 	}
+	/* Counting sort: begin[t + 1] is where the next row of t goes, at last where t + 1 begins. */
+	for (size_t i = 2; i < pipeline->task_count + 2; i++)
+		builder->profile_begin[i] += builder->profile_begin[i - 1];
+	for (uint32_t i = 0; i < row_count; i++)
+		if (task_of[i] != PA_NAMES_NONE)
+			builder->profile[builder->profile_begin[task_of[i] + 1]++] = i;
 }
 
 /* What the task read of the data set last time; false when that is not known. */
@@ -145,12 +205,11 @@ static bool add_profiled_reads(struct builder *builder, uint32_t task, uint32_t 
 {
 	const struct pa_planning_data_set *set = &builder->input->data_sets[data_set];
 	const struct pa_history *history = builder->input->history;
-	const char *id = builder->input->pipeline->tasks[task].id;
 	size_t known = 0, missing = 0;
 
-	for (size_t i = 0; history != NULL && i < history->profile_count; i++) {
-		const struct pa_profile_read *read = &history->profile[i];
-		if (strcmp(read->task_id, id) != 0 || strcmp(read->data_set, set->name) != 0)
+	for (size_t i = builder->profile_begin[task]; i < builder->profile_begin[task + 1]; i++) {
+		const struct pa_profile_read *read = &history->profile[builder->profile[i]];
+		if (strcmp(read->data_set, set->name) != 0)
 			continue;
 		known++;
 		if (read->path[0] == '\0') { /* mounted, and nothing of it read (a single file has this path, too) */
@@ -171,6 +230,16 @@ static bool add_profiled_reads(struct builder *builder, uint32_t task, uint32_t 
 	return known > 0 && missing < known;
 }
 
+/* A path without a '/' at its end. */
+static const char *without_end(struct pa_arena *arena, const char *path)
+{
+	size_t length = strlen(path);
+
+	while (length > 0 && path[length - 1] == '/')
+		length--;
+	return path[length] == '\0' ? path : pa_arena_strndup(arena, path, length);
+}
+
 /* A word of the command that is a path below the mount and is there: what the task will read, or nobody would
  * have written it down. */
 static bool add_named_read(struct builder *builder, uint32_t task, uint32_t data_set,
@@ -184,11 +253,10 @@ static bool add_named_read(struct builder *builder, uint32_t task, uint32_t data
 	if (length == 0 || strncmp(word, mount->path, length) != 0 || word[length] != '/')
 		return false;
 	const char *rest = word + length + strspn(word + length, "/");
-	char *path = mount->sub_path != NULL && mount->sub_path[0] != '\0'
-	                 ? pa_arena_printf(builder->arena, "%s/%s", mount->sub_path, rest)
-	                 : pa_arena_strdup(builder->arena, rest);
-	for (size_t end = strlen(path); end > 0 && path[end - 1] == '/'; end--)
-		path[end - 1] = '\0';
+	const char *path = rest;
+	if (mount->sub_path != NULL && mount->sub_path[0] != '\0')
+		path = pa_arena_printf(builder->arena, "%s/%s", without_end(builder->arena, mount->sub_path), rest);
+	path = without_end(builder->arena, path);
 	if (path[0] == '\0' || pa_manifest_find(manifest, path) == NULL)
 		return false;
 	add_reads_below(builder, task, data_set, path, PA_READ_NAMED);
@@ -228,7 +296,7 @@ static void add_task_data(struct builder *builder, uint32_t task, const char *na
 		    (mount != NULL && add_named_reads(builder, task, set, mount)))
 			return;
 		const char *below = mount != NULL && mount->sub_path != NULL ? mount->sub_path : "";
-		add_reads_below(builder, task, set, below, PA_READ_DECLARED);
+		add_reads_below(builder, task, set, without_end(builder->arena, below), PA_READ_DECLARED);
 		return;
 	}
 	builder->unknown_data[task] = true;
@@ -287,6 +355,7 @@ int pa_planning_build(struct pa_arena *arena, const struct pa_planning_input *in
 		add_data_set(&builder, set);
 	}
 	builder.seen = pa_arena_array(arena, builder.extent_count, sizeof(*builder.seen));
+	index_profile(&builder);
 	for (uint32_t task = 0; task < task_count; task++)
 		add_task(&builder, task);
 	int result = make_forecast(&builder, &planning, err);

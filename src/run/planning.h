@@ -2,8 +2,10 @@
 /* From a pipeline, its history and the manifests of its data sets to the planner's input.
  *
  * Data sets are cut into extents: a file, a piece of a large file, or, in data sets of more than
- * PA_PLANNING_MAX_FILE_EXTENTS files, a folder.  A task reads what its access profile says; without one,
- * the paths below its mounts that its command names; without those, all of what it mounts or takes.  Pure but for memory; everything lives in the arena.
+ * PA_PLANNING_MAX_FILE_EXTENTS files, a folder of the first level (all of it in one, where these and the files beside
+ * them are still more).  A task reads what its access profile says; without one, the paths below its mounts that its
+ * command names; without those, all of what it mounts or takes.  Pure but for memory; everything lives in the arena.
+ * Cost: that of the extents, the reads and the profile, with a logarithm.
  */
 #ifndef PA_RUN_PLANNING_H
 #define PA_RUN_PLANNING_H

@@ -382,6 +382,22 @@ static const char *check_sub_paths(const struct checking *checking)
 	return NULL;
 }
 
+/* Init containers that only run a command of a plain image, with the task's own mounts, run before it. */
+static const char *check_init_containers(const struct checking *checking)
+{
+	const struct pa_template *template_ = checking->template_;
+	for (size_t i = 0; i < template_->init_container_count; i++) {
+		const struct pa_container *container = &template_->init_containers[i];
+		const char *image = container->image ? container->image : "";
+		if (container->command_count > 0 && container->env_count == 0 && !container->env_from &&
+		    pa_preflight_image_is_plain(image) && !strstr(container->command[0], "{{") &&
+		    checking->options->has_command(checking->options->context, container->command[0]))
+			continue;
+		return "it needs an init container; say how it runs without in `tasks:` of pipeahead.yaml";
+	}
+	return NULL;
+}
+
 /* NULL: it can run. */
 static const char *check_task(const struct checking *checking)
 {
@@ -394,9 +410,9 @@ static const char *check_task(const struct checking *checking)
 		return reason;
 	if (!checking->configured && checking->template_->sidecar_count > 0)
 		return "it needs a sidecar; say how it runs without in `tasks:` of pipeahead.yaml";
-	if (!checking->configured && checking->template_->init_container_count > 0)
-		return "it needs an init container; say how it runs without in `tasks:` of pipeahead.yaml";
 	if (!checking->configured)
+		reason = check_init_containers(checking);
+	if (!reason && !checking->configured)
 		reason = check_command(checking);
 	if (!reason && !checking->configured)
 		reason = check_environment(checking);

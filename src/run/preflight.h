@@ -9,7 +9,8 @@
  *     image (pa_preflight_image_is_plain): from any other image the command may need files that are not here; a
  *     Python program that stands whole in the file may come from an image of a Python framework, too;
  *   - the modules that a program in the file imports can be imported here;
- *   - it asks for no Secret, ConfigMap, sidecar or init container, unless there is such an entry (which is for the
+ *   - its init containers only run commands of plain images, without an environment of their own;
+ *   - it asks for no Secret, ConfigMap or sidecar, unless there is such an entry (which is for the
  *     whole task, so these are then left out) or the file calls them optional;
  *   - its volumes are claims with a source, claims that the pipeline makes, or empty; never a hostPath or a kind of volume
  *     that only a cluster has;

@@ -19,8 +19,9 @@ struct pa_comparison {
 bool pa_report_outputs_equal(const struct pa_run_report *a, const struct pa_run_report *b, struct pa_buffer *out);
 /* Mean of |real - predicted| start over the tasks that ran, as a share of the makespan; NAN when nothing was predicted. */
 double pa_report_start_error(const struct pa_run_report *report);
-/* Stall of a run against the run with all data local, less the cold start of tasks that nothing runs before. */
+/* Stall of a run against the run with all data local, or, where `local` is NULL, by its own account. */
 double pa_report_stall_s(const struct pa_run_report *report, const struct pa_run_report *local);
+/* Of it, what tasks that nothing runs before have waited: there was nothing to load their data behind. */
 double pa_report_cold_start_s(const struct pa_run_report *report);
 
 void pa_report_print_table(const struct pa_comparison *comparison, struct pa_buffer *out);

@@ -308,7 +308,7 @@ static bool is_plan_time(const struct pa_run *run)
 {
 	int64_t age_ns = pa_clock_ns() - run->planned_ns;
 
-	return run_signals(run) == 0 && age_ns > PA_RUN_PLAN_COST_SHARE * run->plan_cost_ns &&
+	return run_signals(run) == 0 && run->plan_credit_ns + age_ns / PA_RUN_PLAN_COST_SHARE > 0 &&
 	       (run->plan_due || age_ns > PA_RUN_REPLAN_INTERVAL_NS);
 }
 
@@ -482,6 +482,7 @@ static int begin(struct pa_run *run, struct pa_error *err)
 	if (result < 0)
 		return result;
 	run_data_describe(run);
+	run_data_note_sources(run);
 	result = run_data_plan(run, err);
 	if (result == 0 && options->mode == PA_RUN_AHEAD) {
 		note_predictions(run);
@@ -577,7 +578,8 @@ int pa_run_execute(const struct pa_run_options *options, struct pa_run_report *r
 	struct pa_run run = {.options = options,
 	                     .report = &report,
 	                     .start_ns = pa_clock_ns(),
-	                     .sample_interval_ns = SAMPLE_INTERVAL_NS};
+	                     .sample_interval_ns = SAMPLE_INTERVAL_NS,
+	                     .plan_credit_ns = PA_RUN_PLAN_BURST_NS};
 
 	pa_arena_init(&report.arena);
 	pa_arena_init(&run.arena);

@@ -14,7 +14,8 @@
  * next command (scratch.h).
  *
  * Errors: PA_ERROR_INPUT before anything has started (a task that cannot run here, a claim without a source, …);
- * a run whose tasks failed returns 0 with report.outcome "failed".  Threads: one run at a time in a process.
+ * a run whose tasks failed returns 0 with report.outcome "failed", one that a signal cut short, wherever it was, 0 with
+ * "interrupted".  Threads: one run at a time in a process; one of its own takes the signals.
  */
 #ifndef PA_RUN_RUN_H
 #define PA_RUN_RUN_H
@@ -46,7 +47,7 @@ struct pa_run_options {
 	bool quiet;              /* no progress lines */
 	bool terminal;           /* progress may redraw itself */
 	bool log_to_stderr;      /* tasks' own lines go to standard error (standard output carries JSON) */
-	int signal_fd;           /* readable: SIGINT or SIGTERM came; -1: none */
+	int signal_fd;           /* a signalfd that does not block: a signal stops the run, the next kills it; -1: none */
 };
 
 /* One task of the pipeline, all its instances together. */
@@ -116,9 +117,14 @@ struct pa_run_report {
 	struct pa_forecast forecast; /* ahead: what the first plan said; else no tasks */
 	bool slowed;           /* a source has an added latency or a cap */
 	const char *slowed_text; /* says which and how */
-	/* What was read, per task in order of first open: for the catalog. */
+	/* For the catalog: what was read, per task in order of first open; the sources in use, and, ahead, their data sets
+	 * as the run found them. */
 	struct pa_profile_read *profile;
 	size_t profile_count;
+	struct pa_catalog_source *sources;
+	size_t source_count;
+	struct pa_catalog_manifest *manifests;
+	size_t manifest_count;
 };
 
 /* Whether every task can run here; PA_ERROR_INPUT names those that cannot, and why.  Starts nothing. */

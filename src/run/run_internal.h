@@ -34,8 +34,9 @@
 #define PA_RUN_OPEN_DEADLINE_NS  (60LL * 1000000000)
 /* A plan is made anew at least this often, if that does not cost too much. */
 #define PA_RUN_REPLAN_INTERVAL_NS (2LL * 1000000000)
-/* Planning takes at most one part in so many of the loop's time. */
+/* Planning takes at most one part in so many of the loop's time, after a first burst. */
 #define PA_RUN_PLAN_COST_SHARE 20
+#define PA_RUN_PLAN_BURST_NS   500000000LL
 
 /* A claim or located artifact that comes from a configured source. */
 struct run_data_set {
@@ -122,6 +123,7 @@ struct pa_run {
 	bool plan_due; /* something has happened since the last one */
 	int64_t planned_ns;
 	int64_t plan_cost_ns; /* of the last one */
+	int64_t plan_credit_ns; /* that plans may still cost; grows with time */
 	struct pa_run_report *report;
 	size_t sample_capacity;
 	size_t span_capacity, profile_capacity, output_capacity;
@@ -152,6 +154,8 @@ const char *run_data_local_path(struct pa_run *run, const struct run_data_set *s
 int run_data_plan(struct pa_run *run, struct pa_error *err);
 /* Says in the report which sources are slowed. */
 void run_data_describe(struct pa_run *run);
+/* Puts sources and data sets into the report, for the catalog. */
+void run_data_note_sources(struct pa_run *run);
 /* Without pipeahead: the rate that one sequential reader gets. */
 void run_data_measure_sequential(struct pa_run *run);
 

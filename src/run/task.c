@@ -17,6 +17,7 @@
 
 #define DEFAULT_PATH     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define SCRIPT_TARGET    "/argo/staging/script"
+#define MAX_INIT_BYTES   (1u << 20)
 #define REFRESH_DEADLINE_NS (60LL * PA_NS_PER_SECOND)
 
 /* What a sandbox is started with, put together in the run's arena. */
@@ -342,6 +343,47 @@ static int add_binds(struct launch *launch, struct pa_error *err)
 
 /* --- command, environment, folders --- */
 
+/* A word as the shell takes it unchanged. */
+static void quote(struct pa_buffer *script, const char *word)
+{
+	pa_buffer_puts(script, "'");
+	for (; *word != '\0'; word++) {
+		if (*word == '\'')
+			pa_buffer_puts(script, "'\\''");
+		else
+			pa_buffer_append(script, word, 1);
+	}
+	pa_buffer_puts(script, "' ");
+}
+
+/* `sh -c 'first && second && exec "$@"' sh COMMAND...`: the first that fails is the task's failure. */
+static void put_init_commands_before(struct launch *launch)
+{
+	const struct pa_instance *instance = launch->starting->instance;
+	struct pa_arena *arena = &launch->run->arena;
+	struct pa_buffer script;
+	size_t count = 0, n = 0;
+
+	pa_buffer_init(&script, MAX_INIT_BYTES);
+	for (size_t i = 0; i < instance->init_command_count; i++) {
+		for (size_t k = 0; k < instance->init_commands[i].word_count; k++)
+			quote(&script, instance->init_commands[i].words[k]);
+		pa_buffer_puts(&script, "&& ");
+	}
+	pa_buffer_puts(&script, "exec \"$@\"");
+	while (launch->command[count] != NULL)
+		count++;
+	const char **command = pa_arena_array(arena, count + 5, sizeof(*command));
+	command[n++] = "/bin/sh";
+	command[n++] = "-c";
+	command[n++] = pa_arena_strdup(arena, script.data);
+	command[n++] = "sh";
+	for (size_t i = 0; i < count; i++)
+		command[n++] = launch->command[i];
+	launch->command = command;
+	pa_buffer_done(&script);
+}
+
 static void add_command(struct launch *launch)
 {
 	const struct pa_instance *instance = launch->starting->instance;
@@ -366,6 +408,8 @@ static void add_command(struct launch *launch)
 		launch->command[n++] = SCRIPT_TARGET;
 	for (size_t i = 0; i < arg_count; i++)
 		launch->command[n++] = args[i];
+	if (instance->init_command_count > 0 && configured == NULL)
+		put_init_commands_before(launch);
 }
 
 static void add_environment(struct launch *launch)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a task writes to its standard output and error: lines for the user, a tail for a failure's message, a result. */
+/* What a task writes to its standard output and error: lines for the user, a tail for a failure's message, a
+ * result. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>

@@ -63,7 +63,8 @@ static double print_run(struct pa_buffer *out, const struct pa_run_report *repor
 		y += ROW_HEIGHT;
 	}
 	if (report->span_count > MAX_ROWS) {
-		pa_buffer_printf(out, "<text x=\"8\" y=\"%.1f\">and %zu more</text>\n", y + 14, report->span_count - MAX_ROWS);
+		pa_buffer_printf(out, "<text x=\"8\" y=\"%.1f\">and %zu more</text>\n", y + 14,
+		                 report->span_count - MAX_ROWS);
 		y += ROW_HEIGHT;
 	}
 	return y;

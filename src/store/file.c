@@ -179,8 +179,13 @@ static int list_name(struct listing *listing, int folder_fd, size_t prefix, unsi
 			return fail(listing->head, -r, "reading the link", listing->path, err);
 		entry.link_target = listing->target;
 	}
+	entry.closed = entry.kind == PA_ENTRY_DIRECTORY &&
+		       faccessat(folder_fd, name, R_OK | X_OK, AT_EACCESS | AT_SYMLINK_NOFOLLOW) < 0 &&
+		       errno == EACCES;
+	if (entry.closed)
+		entry.version.low ^= 1; /* its being opened is a change, whatever its times say */
 	int r = listing->each(listing->context, &entry);
-	if (r != 0 || entry.kind != PA_ENTRY_DIRECTORY)
+	if (r != 0 || entry.kind != PA_ENTRY_DIRECTORY || entry.closed)
 		return r;
 	if (depth + 1 > PA_STORE_FILE_MAX_DEPTH)
 		return pa_error_set(err, PA_ERROR_PERMANENT, "listing %s: more than %d folders deep at '%s'",

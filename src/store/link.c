@@ -15,6 +15,7 @@ struct link_turn {
 	struct link_turn *next;
 	int64_t start_ns;
 	int64_t finish_ns;
+	bool yields; /* all that do are behind those that do not */
 };
 
 struct pa_link {
@@ -147,33 +148,63 @@ static void link_leave(struct pa_link *link, struct link_turn *turn, int64_t unu
 	pthread_cond_broadcast(&link->changed);
 }
 
+static bool call_yields(const struct pa_store_call *call)
+{
+	return call != NULL && call->yields != NULL && __atomic_load_n(call->yields, __ATOMIC_RELAXED) != 0;
+}
+
+/* Books a transfer: at the end, or before those that make way for it, of which the first may have begun to cross.
+ * Some that have crossed are still in the list, until their threads wake. */
+static void link_enter(struct pa_link *link, struct link_turn *turn, int64_t ready_ns, int64_t transfer_ns)
+{
+	struct link_turn **place = &link->first;
+	struct link_turn *before = NULL;
+	int64_t now_ns = pa_clock_ns();
+
+	while (*place != NULL && (turn->yields || !(*place)->yields || (*place)->finish_ns <= now_ns)) {
+		before = *place;
+		place = &(*place)->next;
+	}
+	if (*place == NULL)
+		turn->start_ns = pa_link_start_ns(link->next_free_ns, ready_ns, now_ns, transfer_ns);
+	else
+		turn->start_ns = before != NULL && before->finish_ns > now_ns ? before->finish_ns : now_ns;
+	turn->finish_ns = turn->start_ns + transfer_ns;
+	for (struct link_turn *later = *place; later != NULL; later = later->next) {
+		later->start_ns =
+		    later->start_ns < turn->start_ns ? turn->finish_ns : later->start_ns + transfer_ns;
+		later->finish_ns += transfer_ns;
+	}
+	link->next_free_ns = *place == NULL ? turn->finish_ns : link->next_free_ns + transfer_ns;
+	turn->next = *place;
+	*place = turn;
+	if (turn->next == NULL)
+		link->last = turn;
+}
+
 static int link_transfer(struct pa_link *link, int64_t ready_ns, uint64_t bytes,
 			 const struct pa_store_call *call, struct pa_error *err)
 {
-	int64_t transfer_ns = pa_link_transfer_ns(link->bandwidth_bps, bytes);
-	int64_t now_ns = pa_clock_ns();
-	struct link_turn turn = {
-	    .start_ns = pa_link_start_ns(link->next_free_ns, ready_ns, now_ns, transfer_ns),
-	};
-
-	turn.finish_ns = turn.start_ns + transfer_ns;
-	link->next_free_ns = turn.finish_ns;
-	if (link->last != NULL)
-		link->last->next = &turn;
-	else
-		link->first = &turn;
-	link->last = &turn;
-
-	int r = 0;
-	while (r == 0 && (now_ns = pa_clock_ns()) < turn.finish_ns) {
-		r = pa_store_call_check(call, "waiting for the bandwidth of a source", err);
-		if (r == 0)
-			link_wait(link, call, turn.finish_ns);
-	}
+	struct link_turn turn = {.yields = call_yields(call)};
 	int64_t unused_ns = 0;
-	if (r < 0)
+	int64_t now_ns;
+	int r = 0;
+
+	link_enter(link, &turn, ready_ns, pa_link_transfer_ns(link->bandwidth_bps, bytes));
+	while ((now_ns = pa_clock_ns()) < turn.finish_ns) {
 		unused_ns = turn.finish_ns - (now_ns > turn.start_ns ? now_ns : turn.start_ns);
-	link_leave(link, &turn, unused_ns);
+		r = pa_store_call_check(call, "waiting for the bandwidth of a source", err);
+		if (r < 0)
+			break;
+		if (turn.yields && !call_yields(call)) {
+			/* Somebody waits for it now: what is left of it goes with the others. */
+			link_leave(link, &turn, unused_ns);
+			turn.yields = false;
+			link_enter(link, &turn, ready_ns, unused_ns);
+		}
+		link_wait(link, call, turn.finish_ns);
+	}
+	link_leave(link, &turn, r < 0 ? unused_ns : 0);
 	return r;
 }
 

@@ -3,7 +3,8 @@
  *
  * A read takes a connection, waits the latency, then takes its share of the link in the order of
  * asking: transfers follow each other on a virtual clock, so that the cap holds to the byte over any span longer
- * than one request, and a request that was cancelled gives its share back.
+ * than one request, and a request that was cancelled gives its share back.  Transfers that yield (pa_store_call.yields)
+ * make way for those that do not, also when they have begun to cross.
  *
  * Threads: any.  Blocking: until the transfer's turn, the deadline or the cancel.
  */

@@ -86,11 +86,6 @@ int pa_store_open(const struct pa_store_options *options, struct pa_store **ret,
 	if (r < 0)
 		return r;
 
-	struct pa_hash_part identity[] = {
-	    {store->ops->scheme, strlen(store->ops->scheme)},
-	    {rest, strlen(rest)},
-	};
-	store->identity = pa_hash_name(identity, 2);
 	store->location = strdup(options->location);
 	if (store->location == NULL)
 		abort();

@@ -31,6 +31,7 @@ struct pa_store_file;
 struct pa_store_call {
 	int64_t deadline_ns;         /* monotonic (base/clock.h); PA_DEADLINE_NEVER is allowed for loads */
 	const volatile int *cancel;  /* NULL: cannot be cancelled */
+	const int *yields; /* not 0: other transfers of the link go first (may become 0); NULL: never */
 };
 
 /* Whether a call may go on: 0, PA_ERROR_CANCELLED or PA_ERROR_DEADLINE; `what` begins the message.  A call that is
@@ -52,6 +53,7 @@ struct pa_store_entry {
 	int64_t mtime_ns;           /* since 1970 */
 	struct pa_hash128 version;  /* a mark that changes when the content does (inode+mtime+ctime+size, ETag, …) */
 	const char *link_target;    /* symlinks; else NULL */
+	bool closed;                /* a folder that may not be listed: nothing below it is reported */
 };
 
 /* What a driver can do beyond reading. */
@@ -85,7 +87,8 @@ struct pa_store_ops {
 	unsigned abilities;  /* of enum pa_store_ability; narrowed to 0 by access: read */
 	void (*close)(struct pa_store *store);
 	/* Required. */
-	/* What is below `path`, a folder; special files (sockets, devices) are left out. */
+	/* What is below `path`, a folder; special files (sockets, devices) are left out.  A folder that we have
+	 * no right to list is reported as closed and does not end the listing, unless it is `path` itself. */
 	int (*list)(struct pa_store *store, const char *path, pa_store_entry_fn each, void *context,
 	            const struct pa_store_call *call, struct pa_error *err);
 	/* `ret->path` is `path`; `ret->link_target` is valid until the calling thread's next call. */
@@ -135,7 +138,6 @@ struct pa_store {
 	const struct pa_store_ops *ops;
 	struct pa_link *link;
 	char *location;
-	struct pa_hash128 identity; /* of location and credentials: part of every chunk's key */
 	unsigned abilities;
 	bool read_only;
 	int references;

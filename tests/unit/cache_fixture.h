@@ -116,6 +116,9 @@ struct fault_store {
 	int permanent_reads;   /* so many reads fail for good; < 0: all */
 	const char *fail_path; /* only of this path */
 	int stats;
+	/* Called when a request has come and when it has been carried out ("stat", "listed", "remove", "renamed"). */
+	void (*hook)(void *context, const char *moment);
+	void *hook_context;
 	int running;
 	int most_running;
 	size_t read_count;
@@ -133,16 +136,27 @@ static inline void fault_close(struct pa_store *head)
 	free(store);
 }
 
+static inline void fault_hook(struct pa_store *head, const char *moment)
+{
+	struct fault_store *store = (struct fault_store *)head;
+
+	if (store->hook != NULL)
+		store->hook(store->hook_context, moment);
+}
+
 static inline int fault_list(struct pa_store *head, const char *path, pa_store_entry_fn each, void *context,
 			     const struct pa_store_call *call, struct pa_error *err)
 {
-	return pa_store_list(((struct fault_store *)head)->below, path, each, context, call, err);
+	int r = pa_store_list(((struct fault_store *)head)->below, path, each, context, call, err);
+	fault_hook(head, "listed");
+	return r;
 }
 
 static inline int fault_stat(struct pa_store *head, const char *path, struct pa_store_entry *ret,
 			     const struct pa_store_call *call, struct pa_error *err)
 {
 	__atomic_add_fetch(&((struct fault_store *)head)->stats, 1, __ATOMIC_RELAXED);
+	fault_hook(head, "stat");
 	return pa_store_stat(((struct fault_store *)head)->below, path, ret, call, err);
 }
 
@@ -215,10 +229,16 @@ static inline int fault_open_write(struct pa_store *head, const char *path, unsi
 }
 
 static struct pa_store *fault_below; /* where a file goes, of which only the driver below knows the shape */
+static int fault_writes;             /* so many writes fail half-way */
 
 static inline int fault_write(struct pa_store_file *file, const void *data, size_t bytes, uint64_t offset,
 			      const struct pa_store_call *call, struct pa_error *err)
 {
+	if (fault_writes > 0) {
+		fault_writes--;
+		pa_store_write(fault_below, file, data, bytes / 2, offset, call, err);
+		return pa_error_set(err, PA_ERROR_PERMANENT, "half of it is written");
+	}
 	return pa_store_write(fault_below, file, data, bytes, offset, call, err);
 }
 
@@ -256,13 +276,16 @@ static inline int fault_make_symlink(struct pa_store *head, const char *path, co
 static inline int fault_remove(struct pa_store *head, const char *path, bool directory,
 			       const struct pa_store_call *call, struct pa_error *err)
 {
+	fault_hook(head, "remove");
 	return pa_store_remove(((struct fault_store *)head)->below, path, directory, call, err);
 }
 
 static inline int fault_rename(struct pa_store *head, const char *from, const char *to, bool no_replace,
 			       const struct pa_store_call *call, struct pa_error *err)
 {
-	return pa_store_rename(((struct fault_store *)head)->below, from, to, no_replace, call, err);
+	int r = pa_store_rename(((struct fault_store *)head)->below, from, to, no_replace, call, err);
+	fault_hook(head, "renamed");
+	return r;
 }
 
 static const struct pa_store_ops fault_ops = {
@@ -298,7 +321,6 @@ static inline struct fault_store *fault_new(const char *folder, uint32_t connect
 	store->head.ops = &fault_ops;
 	store->head.link = pa_link_new(0, 0, connections);
 	store->head.location = strdup(location);
-	store->head.identity = store->below->identity;
 	store->head.abilities = fault_ops.abilities;
 	store->head.references = 1;
 	pthread_mutex_init(&store->mutex, NULL);
@@ -328,6 +350,7 @@ struct fixture {
 	struct fault_store *store;
 	struct pa_cache *cache;
 	struct pa_data_set *data_set;
+	bool keeps_memory; /* at its end something is still open or pinned */
 };
 
 static inline void fixture_begin(struct fixture *fixture)
@@ -368,16 +391,6 @@ static inline void fixture_open(struct fixture *fixture, const struct fixture_op
 	if (pa_cache_open_data_set(fixture->cache, &data_set_options, &no_limit, &fixture->data_set, &err) <
 	    0)
 		fail_msg("%s", err.message);
-}
-
-static inline void fixture_end(struct fixture *fixture)
-{
-	pa_cache_free(fixture->cache);
-	if (fixture->store != NULL)
-		pa_store_unref(&fixture->store->head);
-	/* The cache leaves its folder empty. */
-	assert_int_equal(rmdir(fixture->memory), 0);
-	fixture_remove(fixture->source);
 }
 
 static inline uint64_t fixture_inode(struct fixture *fixture, const char *path)
@@ -476,6 +489,31 @@ static inline void fixture_assign(struct fixture *fixture, const struct pa_assig
 
 	if (pa_cache_assign(fixture->cache, assignments, count, &err) < 0)
 		fail_msg("%s", err.message);
+}
+
+/* When nothing is wanted any more nothing is charged, whatever came before; files that were left open keep theirs. */
+static inline void fixture_check_account(struct fixture *fixture)
+{
+	struct pa_error err = PA_ERROR_INIT;
+	int64_t until_ns = pa_clock_deadline(10 * PA_NS_PER_SECOND);
+
+	if (fixture->keeps_memory || fixture->cache == NULL)
+		return;
+	do {
+		assert_int_equal(pa_cache_assign(fixture->cache, NULL, 0, &err), 0);
+	} while (fixture_status(fixture).used_bytes != 0 && usleep(1000) == 0 && pa_clock_ns() < until_ns);
+	assert_int_equal(fixture_status(fixture).used_bytes, 0);
+}
+
+static inline void fixture_end(struct fixture *fixture)
+{
+	fixture_check_account(fixture);
+	pa_cache_free(fixture->cache);
+	if (fixture->store != NULL)
+		pa_store_unref(&fixture->store->head);
+	/* The cache leaves its folder empty. */
+	assert_int_equal(rmdir(fixture->memory), 0);
+	fixture_remove(fixture->source);
 }
 
 #endif

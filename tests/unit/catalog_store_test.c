@@ -234,9 +234,16 @@ static void history_outlives_a_change_of_shape(void **state)
 	pipeline.data_count = 0;
 	tasks[0].outcome = "cached";
 	must_store_run(catalog, must_store_pipeline(catalog, &pipeline, NULL),
-		       &(struct pa_run_record){.mode = "local",
+		       &(struct pa_run_record){.mode = "ahead",
 					       .outcome = "succeeded",
 					       .started_wall_ms = 1,
+					       .tasks = tasks,
+					       .task_count = 1});
+	/* One with all data local, whose bytes nobody saw, is no history. */
+	must_store_run(catalog, must_store_pipeline(catalog, &pipeline, NULL),
+		       &(struct pa_run_record){.mode = "local",
+					       .outcome = "succeeded",
+					       .started_wall_ms = 2,
 					       .tasks = tasks,
 					       .task_count = 1});
 	struct pa_history history = must_load(catalog, "jsm-conv-pipeline-");

@@ -47,6 +47,63 @@ struct fixture {
 
 static struct fixture *fixture_current; /* the one that is open */
 
+/* Whether a process has been killed and cannot end yet, or has ended. */
+static inline bool fixture_is_dying(pid_t process)
+{
+	char path[64], line[256];
+	bool dying = false;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)process);
+	FILE *status = fopen(path, "re");
+	if (status == NULL)
+		return true;
+	while (fgets(line, sizeof(line), status) != NULL) {
+		if (strncmp(line, "State:", 6) == 0)
+			dying = dying || strchr(line, 'Z') != NULL || strchr(line, 'X') != NULL;
+		if (strncmp(line, "SigPnd:", 7) == 0 || strncmp(line, "ShdPnd:", 7) == 0)
+			dying = dying || (strtoull(line + 7, NULL, 16) & 1ULL << (SIGKILL - 1)) != 0;
+	}
+	fclose(status);
+	return dying;
+}
+
+/* Ends the connections of all mounts of tests in this namespace, which is the test's own. */
+static inline void fixture_abort_mounts(void)
+{
+	char line[1024], path[256];
+	FILE *mounts = fopen("/proc/self/mountinfo", "re");
+
+	while (mounts != NULL && fgets(line, sizeof(line), mounts) != NULL)
+		if (sscanf(line, "%*s %*s %*s %*s %255s", path) == 1 &&
+		    strncmp(path, "/tmp/pa-mount-", strlen("/tmp/pa-mount-")) == 0 &&
+		    strstr(line, " fuse.pipeahead ") != NULL)
+			umount2(path, MNT_FORCE | MNT_DETACH);
+	if (mounts != NULL)
+		fclose(mounts);
+}
+
+/* The tests read and write files of a mount that their own process serves.  Killed in the midst of it, a thread would
+ * wait for an answer of threads that are gone, and the process could never end.  So another process, which has no descriptor
+ * of the mount, ends the connection then. */
+static inline void fixture_guard(void)
+{
+	pid_t guarded = getpid();
+	pid_t guard = fork();
+
+	if (guard != 0)
+		return;
+	setsid(); /* whoever kills the test's group is not to kill this */
+	int null_fd = open("/dev/null", O_RDWR);
+	for (int fd = 0; fd < 3 && null_fd >= 0; fd++)
+		dup2(null_fd, fd);
+	while (getppid() == guarded) {
+		if (fixture_is_dying(guarded))
+			fixture_abort_mounts();
+		usleep(100000);
+	}
+	_exit(0);
+}
+
 static inline int fixture_group_setup(void **state)
 {
 	(void)state;
@@ -55,6 +112,7 @@ static inline int fixture_group_setup(void **state)
 		print_message("1..0 # SKIP mounts are not permitted here\n");
 		exit(FIXTURE_SKIP);
 	}
+	fixture_guard();
 	return 0;
 }
 

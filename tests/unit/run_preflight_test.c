@@ -99,6 +99,21 @@ static void test_commands_and_images(void **state)
 	expect_runs(NULL, "t", one_task("    container: {image: 'x/y:1'}\n"));
 }
 
+static void test_imports(void **state)
+{
+	(void)state;
+	expect_runs(NULL, NULL, one_task("    container: {image: python, command: [python3, -c, \"import json\\nx()\"]}\n"));
+	expect_refused(one_task("    container: {image: python, command: [python3, -c, \"x()\\nfrom pandas import y\"]}\n"),
+		       "imports pandas");
+	expect_runs(NULL, NULL,
+		    one_task("    container: {image: python, command: [python3, -c, \"try:\\n  import pandas\"]}\n"));
+	/* A framework's image is enough for a whole program that needs none of it. */
+	expect_runs(NULL, NULL,
+		    one_task("    container: {image: 'tensorflow/tensorflow:2', command: [python3, -u, -c, \"import json\"]}\n"));
+	expect_refused(one_task("    container: {image: 'tensorflow/tensorflow:2', command: [sh, -c, x]}\n"),
+		       "no plain system image");
+}
+
 static void test_plain_images(void **state)
 {
 	(void)state;
@@ -192,6 +207,8 @@ static void test_companions(void **state)
 	const char *spec = one_task(PLAIN "args: []}\n    sidecars: [{name: s, image: redis}]\n");
 	expect_refused(spec, "sidecar");
 	expect_runs(NULL, "t", spec);
+	expect_runs(NULL, NULL,
+		    one_task(PLAIN "args: []}\n    initContainers: [{name: s, image: alpine, command: [sh, -c, x]}]\n"));
 	expect_refused(one_task(PLAIN "args: []}\n    initContainers: [{name: s, image: redis}]\n"),
 		       "init container");
 }
@@ -224,6 +241,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_commands_and_images),
+	    cmocka_unit_test(test_imports),
 	    cmocka_unit_test(test_plain_images),
 	    cmocka_unit_test(test_kinds),
 	    cmocka_unit_test(test_secrets),

@@ -151,6 +151,55 @@ static void test_depth_is_limited(void **state)
 	close_place(&conformance);
 }
 
+struct closed_look {
+	unsigned entries;
+	unsigned closed;
+};
+
+static int look_for_closed(void *context, const struct pa_store_entry *entry)
+{
+	struct closed_look *look = context;
+
+	look->entries++;
+	look->closed += entry->closed;
+	return 0;
+}
+
+/* One folder that we may not list (lost+found, somebody's own) does not hide the rest. */
+static void test_closed_folder(void **state)
+{
+	(void)state;
+	struct conformance conformance = file_conformance;
+	struct pa_store *store = open_place(&conformance, false);
+	struct closed_look look = {0};
+	uid_t before = geteuid();
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/open", conformance.place);
+	assert_int_equal(mkdir(path, 0755), 0);
+	snprintf(path, sizeof(path), "%s/closed", conformance.place);
+	assert_int_equal(mkdir(path, 0755), 0);
+	snprintf(path, sizeof(path), "%s/closed/file", conformance.place);
+	close(open(path, O_WRONLY | O_CREAT, 0644));
+	snprintf(path, sizeof(path), "%s/closed", conformance.place);
+	assert_int_equal(chmod(path, 0), 0);
+	assert_int_equal(chmod(conformance.place, 0755), 0);
+	if (before == 0)
+		assert_int_equal(seteuid(65534), 0);
+	CONFORMANCE_OK(pa_store_list(store, "", look_for_closed, &look, &conformance_call, &err));
+	assert_int_equal(look.entries, 2);
+	assert_int_equal(look.closed, 1);
+	assert_int_equal(pa_store_list(store, "closed", look_for_closed, &look, &conformance_call, &err),
+			 -(int)PA_ERROR_PERMANENT);
+	assert_int_equal(seteuid(before), 0);
+	assert_int_equal(chmod(path, 0755), 0);
+	look = (struct closed_look){0};
+	CONFORMANCE_OK(pa_store_list(store, "", look_for_closed, &look, &conformance_call, &err));
+	assert_int_equal(look.entries, 3);
+	assert_int_equal(look.closed, 0);
+	close_place(&conformance);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -160,6 +209,7 @@ int main(void)
 	    cmocka_unit_test(test_special_files),
 	    cmocka_unit_test(test_sparse_file),
 	    cmocka_unit_test(test_depth_is_limited),
+	    cmocka_unit_test(test_closed_folder),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
