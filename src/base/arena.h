@@ -22,7 +22,10 @@ struct pa_arena {
 	size_t total_bytes;            /* taken from the system so far */
 };
 
-#define PA_ARENA_INIT { NULL, 0 }
+#define PA_ARENA_INIT                                                                                        \
+	{                                                                                                    \
+		NULL, 0                                                                                      \
+	}
 
 void pa_arena_init(struct pa_arena *arena);
 void pa_arena_done(struct pa_arena *arena);
@@ -35,8 +38,7 @@ void *pa_arena_array(struct pa_arena *arena, size_t count, size_t size);
 void *pa_arena_grow(struct pa_arena *arena, void *old, size_t count, size_t *capacity, size_t size);
 char *pa_arena_strdup(struct pa_arena *arena, const char *text);
 char *pa_arena_strndup(struct pa_arena *arena, const char *text, size_t bytes);
-char *pa_arena_printf(struct pa_arena *arena, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+char *pa_arena_printf(struct pa_arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 size_t pa_arena_bytes(const struct pa_arena *arena);
 

@@ -33,12 +33,11 @@ bool pa_buffer_reserve(struct pa_buffer *buffer, size_t bytes);
 void pa_buffer_append(struct pa_buffer *buffer, const void *data, size_t bytes);
 void pa_buffer_puts(struct pa_buffer *buffer, const char *text);
 void pa_buffer_printf(struct pa_buffer *buffer, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+    __attribute__((format(printf, 2, 3)));
 char *pa_buffer_take(struct pa_buffer *buffer);
 
 /* Reads a file (or standard input for "-") to its end; PA_ERROR_INPUT with the name and the limit
  * when it is larger than `limit_bytes`.  On success `ret` is a buffer to _done. */
-int pa_buffer_read_file(const char *path, size_t limit_bytes, struct pa_buffer *ret,
-                        struct pa_error *err);
+int pa_buffer_read_file(const char *path, size_t limit_bytes, struct pa_buffer *ret, struct pa_error *err);
 
 #endif

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <time.h>
 
-#define PA_NS_PER_SECOND 1000000000LL
-#define PA_NS_PER_MS     1000000LL
+#define PA_NS_PER_SECOND  1000000000LL
+#define PA_NS_PER_MS      1000000LL
 #define PA_DEADLINE_NEVER INT64_MAX
 
 /* CLOCK_MONOTONIC in nanoseconds: the only clock that durations and deadlines are made of. */

@@ -60,7 +60,7 @@ int pa_error_set_errno(struct pa_error *err, int os_errno, const char *format, .
 	va_end(arguments);
 	size_t length = strlen(message);
 	snprintf(message + length, sizeof(message) - length, ": %s",
-		 strerror_r(os_errno, reason, sizeof(reason)));
+	         strerror_r(os_errno, reason, sizeof(reason)));
 	memcpy(err->message, message, sizeof(message));
 	return error_store(err, error_class_of_errno(os_errno), os_errno);
 }

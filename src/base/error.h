@@ -39,21 +39,26 @@ struct pa_error {
 	char message[PA_ERROR_MESSAGE_BYTES];
 };
 
-#define PA_ERROR_INIT { PA_ERROR_NONE, 0, { 0 } }
+#define PA_ERROR_INIT                                                                                        \
+	{                                                                                                    \
+		PA_ERROR_NONE, 0,                                                                            \
+		{                                                                                            \
+			0                                                                                    \
+		}                                                                                            \
+	}
 
 /* Writes class and message; returns -(int)class. */
 int pa_error_set(struct pa_error *err, enum pa_error_class class, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 
 /* The same from an errno value: the class follows from it (ENOENT: not found; ENOSPC, EDQUOT:
  * no space; EINTR, EAGAIN, ETIMEDOUT, ECONN*: transient; ECANCELED: cancelled; ESTALE: changed;
  * others: permanent) and ": <strerror>" ends the message. */
 int pa_error_set_errno(struct pa_error *err, int os_errno, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 
 /* Puts "context: " before the message that is there; class and errno stay.  Returns -(int)class. */
-int pa_error_wrap(struct pa_error *err, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+int pa_error_wrap(struct pa_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The errno that a file system should answer for this error: os_errno, or one that fits the class. */
 int pa_error_to_errno(const struct pa_error *err);

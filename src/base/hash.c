@@ -49,6 +49,6 @@ bool pa_hash_equal(struct pa_hash128 a, struct pa_hash128 b)
 char *pa_hash_format(struct pa_hash128 hash, char out[PA_HASH128_TEXT_BYTES])
 {
 	snprintf(out, PA_HASH128_TEXT_BYTES, "%016llx%016llx", (unsigned long long)hash.high,
-		 (unsigned long long)hash.low);
+	         (unsigned long long)hash.low);
 	return out;
 }

@@ -92,26 +92,26 @@ static struct name_slot *name_map_put(struct name_map *map, const char *name)
 }
 
 static int builder_error(const struct builder *builder, const yaml_mark_t *mark, struct pa_error *err,
-			 const char *what)
+                         const char *what)
 {
 	return pa_error_set(err, PA_ERROR_INPUT, "%s:%zu:%zu: %s", builder->file, mark->line + 1,
-			    mark->column + 1, what);
+	                    mark->column + 1, what);
 }
 
 static int builder_check_memory(const struct builder *builder, size_t more_bytes, const yaml_mark_t *mark,
-				struct pa_error *err)
+                                struct pa_error *err)
 {
 	if (pa_arena_bytes(builder->arena) + more_bytes <= builder->memory_limit_bytes)
 		return 0;
 	return pa_error_set(err, PA_ERROR_INPUT,
-			    "%s:%zu:%zu: the document takes more memory than its size allows (%u times the "
-			    "text, at least %u MiB); split it, or use fewer aliases",
-			    builder->file, mark->line + 1, mark->column + 1, NODE_MEMORY_FACTOR,
-			    NODE_MIN_MEMORY_BYTES >> 20);
+	                    "%s:%zu:%zu: the document takes more memory than its size allows (%u times the "
+	                    "text, at least %u MiB); split it, or use fewer aliases",
+	                    builder->file, mark->line + 1, mark->column + 1, NODE_MEMORY_FACTOR,
+	                    NODE_MIN_MEMORY_BYTES >> 20);
 }
 
 static struct pa_node *builder_new_node(struct builder *builder, enum pa_node_kind kind,
-					const yaml_mark_t *mark, size_t text_bytes)
+                                        const yaml_mark_t *mark, size_t text_bytes)
 {
 	struct pa_node *node = pa_arena_alloc(builder->arena, sizeof(*node) + text_bytes);
 
@@ -124,7 +124,7 @@ static struct pa_node *builder_new_node(struct builder *builder, enum pa_node_ki
 }
 
 static int builder_add(struct builder *builder, const struct pa_node *node, uint32_t height,
-		       const yaml_mark_t *mark, struct pa_error *err)
+                       const yaml_mark_t *mark, struct pa_error *err)
 {
 	if (builder->depth == 0) {
 		builder->root = node;
@@ -135,17 +135,17 @@ static int builder_add(struct builder *builder, const struct pa_node *node, uint
 	    frame->node->kind == PA_NODE_MAPPING && (builder->child_count - frame->first_child) % 2 == 0;
 	if (is_key && node->kind != PA_NODE_SCALAR)
 		return builder_error(builder, mark, err,
-				     "a key is a list or a map; write a text there (a {{…}} needs quotes)");
+		                     "a key is a list or a map; write a text there (a {{…}} needs quotes)");
 	if (builder->depth + height > PA_NODE_MAX_DEPTH)
 		return pa_error_set(err, PA_ERROR_INPUT,
-				    "%s:%zu:%zu: nested deeper than %d levels; no pipeline needs that",
-				    builder->file, mark->line + 1, mark->column + 1, PA_NODE_MAX_DEPTH);
+		                    "%s:%zu:%zu: nested deeper than %d levels; no pipeline needs that",
+		                    builder->file, mark->line + 1, mark->column + 1, PA_NODE_MAX_DEPTH);
 	frame->walk += node->walk;
 	if (frame->walk > NODE_MAX_WALK)
 		return pa_error_set(err, PA_ERROR_INPUT,
-				    "%s:%zu:%zu: more than %u values once aliases are written out; split the "
-				    "file, or use fewer aliases",
-				    builder->file, mark->line + 1, mark->column + 1, NODE_MAX_WALK);
+		                    "%s:%zu:%zu: more than %u values once aliases are written out; split the "
+		                    "file, or use fewer aliases",
+		                    builder->file, mark->line + 1, mark->column + 1, NODE_MAX_WALK);
 	if (frame->height < height)
 		frame->height = height;
 	if (builder->child_count == builder->child_capacity) {
@@ -159,10 +159,10 @@ static int builder_add(struct builder *builder, const struct pa_node *node, uint
 
 /* Sets whether a tag makes a scalar a text; a tag outside the core schema is an error. */
 static int builder_check_tag(const struct builder *builder, const yaml_char_t *tag, const yaml_mark_t *mark,
-			     bool *plain, struct pa_error *err)
+                             bool *plain, struct pa_error *err)
 {
 	static const char *const typed[] = {"int",       "float", "bool", "null",
-					    "timestamp", "seq",   "map",  "merge"};
+	                                    "timestamp", "seq",   "map",  "merge"};
 	const char *name = (const char *)tag;
 
 	if (name == NULL)
@@ -180,7 +180,7 @@ static int builder_check_tag(const struct builder *builder, const yaml_char_t *t
 		}
 	}
 	return pa_error_set(err, PA_ERROR_INPUT, "%s:%zu:%zu: the tag '%.100s' is not understood; remove it",
-			    builder->file, mark->line + 1, mark->column + 1, name);
+	                    builder->file, mark->line + 1, mark->column + 1, name);
 }
 
 static int builder_scalar(struct builder *builder, const yaml_event_t *event, struct pa_error *err)
@@ -226,8 +226,8 @@ static int builder_alias(struct builder *builder, const yaml_event_t *event, str
 		    builder->file, mark->line + 1, mark->column + 1, name, name);
 	if (slot->node == NULL)
 		return pa_error_set(err, PA_ERROR_INPUT,
-				    "%s:%zu:%zu: alias '*%.100s' stands inside what it names; write it out",
-				    builder->file, mark->line + 1, mark->column + 1, name);
+		                    "%s:%zu:%zu: alias '*%.100s' stands inside what it names; write it out",
+		                    builder->file, mark->line + 1, mark->column + 1, name);
 	return builder_add(builder, slot->node, slot->height, mark, err);
 }
 
@@ -246,9 +246,9 @@ static int builder_open(struct builder *builder, const yaml_event_t *event, stru
 		return rc;
 	if (builder->depth == PA_NODE_MAX_DEPTH)
 		return pa_error_set(err, PA_ERROR_INPUT,
-				    "%s:%zu:%zu: nested deeper than %d levels; no pipeline needs that",
-				    builder->file, event->start_mark.line + 1, event->start_mark.column + 1,
-				    PA_NODE_MAX_DEPTH);
+		                    "%s:%zu:%zu: nested deeper than %d levels; no pipeline needs that",
+		                    builder->file, event->start_mark.line + 1, event->start_mark.column + 1,
+		                    PA_NODE_MAX_DEPTH);
 	struct frame *frame = &builder->frames[builder->depth++];
 	*frame = (struct frame){.first_child = builder->child_count, .walk = 1};
 	frame->node =
@@ -268,13 +268,13 @@ static bool node_is_merge_key(const struct pa_node *key)
 static int builder_duplicate(const struct pa_node *key, const struct pa_node *first, struct pa_error *err)
 {
 	return pa_node_error(key, err,
-			     "the key '%.100s' is here a second time (first in line %u); remove one",
-			     key->text, first->line);
+	                     "the key '%.100s' is here a second time (first in line %u); remove one",
+	                     key->text, first->line);
 }
 
 /* Every key of one mapping, each once, in `seen`. */
 static int builder_check_keys(const struct pa_node **children, size_t count, struct name_map *seen,
-			      struct pa_error *err)
+                              struct pa_error *err)
 {
 	if (count <= 32) {
 		for (size_t i = 2; i < count; i += 2) {
@@ -296,7 +296,7 @@ static int builder_check_keys(const struct pa_node **children, size_t count, str
 
 /* Entries of `source` whose keys the mapping does not have yet, behind those it has. */
 static int builder_merge_one(struct builder *builder, struct pa_node *node, const struct pa_node *source,
-			     struct name_map *seen, struct pa_error *err)
+                             struct name_map *seen, struct pa_error *err)
 {
 	yaml_mark_t mark = {0, node->line - 1, node->column - 1};
 
@@ -321,7 +321,7 @@ static int builder_merge_one(struct builder *builder, struct pa_node *node, cons
 }
 
 static int builder_merge(struct builder *builder, struct pa_node *node, const struct pa_node *value,
-			 struct pa_error *err)
+                         struct pa_error *err)
 {
 	struct name_map seen = {0};
 	int rc = 0;
@@ -340,7 +340,7 @@ static int builder_merge(struct builder *builder, struct pa_node *node, const st
 }
 
 static int builder_close_mapping(struct builder *builder, struct pa_node *node,
-				 const struct pa_node **children, size_t count, struct pa_error *err)
+                                 const struct pa_node **children, size_t count, struct pa_error *err)
 {
 	struct name_map seen = {0};
 	const struct pa_node *merged = NULL;
@@ -435,7 +435,7 @@ static void text_position(const char *text, size_t offset, size_t *line, size_t 
 }
 
 static int syntax_error(const struct builder *builder, const yaml_parser_t *parser, const char *text,
-			size_t bytes, struct pa_error *err)
+                        size_t bytes, struct pa_error *err)
 {
 	const char *problem = parser->problem == NULL ? "it cannot be read as YAML" : parser->problem;
 	size_t line = parser->problem_mark.line + 1;
@@ -446,14 +446,14 @@ static int syntax_error(const struct builder *builder, const yaml_parser_t *pars
 		offset = parser->problem_offset > bytes ? bytes : parser->problem_offset;
 		text_position(text, offset, &line, &column);
 		return pa_error_set(err, PA_ERROR_INPUT, "%s:%zu:%zu: %s; save the file as UTF-8 text",
-				    builder->file, line, column, problem);
+		                    builder->file, line, column, problem);
 	}
 	const char *advice = text_line_is_template(text, bytes, offset)
-				 ? "if this is a Helm or Jinja template, render it first"
-				 : "correct the YAML there";
+	                         ? "if this is a Helm or Jinja template, render it first"
+	                         : "correct the YAML there";
 	return pa_error_set(err, PA_ERROR_INPUT, "%s:%zu:%zu: not YAML: %s%s%s; %s", builder->file, line,
-			    column, parser->context == NULL ? "" : parser->context,
-			    parser->context == NULL ? "" : ": ", problem, advice);
+	                    column, parser->context == NULL ? "" : parser->context,
+	                    parser->context == NULL ? "" : ": ", problem, advice);
 }
 
 /* What libyaml would take badly: a NUL ends its stream in silence, and it compares every %TAG with
@@ -467,8 +467,8 @@ static int text_check(const char *file, const char *text, size_t bytes, struct p
 	if (nul != NULL) {
 		text_position(text, (size_t)(nul - text), &line, &column);
 		return pa_error_set(err, PA_ERROR_INPUT,
-				    "%s:%zu:%zu: a NUL byte; save the file as UTF-8 text", file, line,
-				    column);
+		                    "%s:%zu:%zu: a NUL byte; save the file as UTF-8 text", file, line,
+		                    column);
 	}
 	for (const char *at = text; (at = memmem(at, bytes - (size_t)(at - text), "%TAG", 4)) != NULL; at++) {
 		if (at != text && at[-1] != '\n' && at[-1] != '\r')
@@ -477,8 +477,8 @@ static int text_check(const char *file, const char *text, size_t bytes, struct p
 			continue;
 		text_position(text, (size_t)(at - text), &line, &column);
 		return pa_error_set(err, PA_ERROR_INPUT,
-				    "%s:%zu:%zu: more than %u %%TAG directives; remove them", file, line,
-				    column, NODE_MAX_TAG_DIRECTIVES);
+		                    "%s:%zu:%zu: more than %u %%TAG directives; remove them", file, line,
+		                    column, NODE_MAX_TAG_DIRECTIVES);
 	}
 	return 0;
 }
@@ -494,7 +494,7 @@ static void builder_finish_document(struct builder *builder, struct document_lis
 	const struct pa_node *root = builder->root;
 
 	list->documents = pa_arena_grow(builder->arena, list->documents, list->count, &list->capacity,
-					sizeof(*list->documents));
+	                                sizeof(*list->documents));
 	list->documents[list->count] =
 	    (struct pa_document){.root = pa_node_is_null(root) ? NULL : root, .index = (uint32_t)list->count};
 	list->count++;
@@ -504,7 +504,7 @@ static void builder_finish_document(struct builder *builder, struct document_lis
 }
 
 static int builder_run(struct builder *builder, const char *text, size_t bytes, struct document_list *list,
-		       struct pa_error *err)
+                       struct pa_error *err)
 {
 	yaml_parser_t parser;
 	yaml_event_t event;
@@ -535,7 +535,7 @@ static int builder_run(struct builder *builder, const char *text, size_t bytes, 
 
 /* JSON that YAML refuses (surrogate pairs, keys over 1,024 bytes) is read as JSON. */
 static int read_as_json(struct pa_arena *arena, const char *file, const char *text, size_t bytes,
-			struct document_list *list)
+                        struct document_list *list)
 {
 	struct pa_error ignored = PA_ERROR_INIT;
 	const struct pa_node *root;
@@ -558,7 +558,7 @@ static int read_as_json(struct pa_arena *arena, const char *file, const char *te
 }
 
 int pa_document_read(struct pa_arena *arena, const char *file, const char *text, size_t bytes,
-		     struct pa_document **ret, size_t *ret_count, struct pa_error *err)
+                     struct pa_document **ret, size_t *ret_count, struct pa_error *err)
 {
 	struct builder builder = {.arena = arena, .file = file};
 	struct document_list list = {0};
@@ -659,5 +659,5 @@ int pa_node_error(const struct pa_node *node, struct pa_error *err, const char *
 	vsnprintf(message, sizeof(message), format, arguments);
 	va_end(arguments);
 	return pa_error_set(err, PA_ERROR_INPUT, "%s:%" PRIu32 ":%" PRIu32 ": %s", node->file, node->line,
-			    node->column, message);
+	                    node->column, message);
 }

@@ -38,14 +38,14 @@ struct pa_node_entry {
 
 struct pa_node {
 	enum pa_node_kind kind;
-	bool plain;        /* a scalar without quotes: may be null, true, a number */
-	uint32_t line;     /* from 1 */
-	uint32_t column;   /* from 1 */
-	uint32_t count;    /* items of a sequence, entries of a mapping */
-	uint32_t walk;     /* nodes below and including this one, aliases counted each time */
-	const char *file;  /* name for messages */
-	const char *text;  /* scalar: NUL-terminated, no NUL inside */
-	size_t length;     /* scalar: bytes of text */
+	bool plain;       /* a scalar without quotes: may be null, true, a number */
+	uint32_t line;    /* from 1 */
+	uint32_t column;  /* from 1 */
+	uint32_t count;   /* items of a sequence, entries of a mapping */
+	uint32_t walk;    /* nodes below and including this one, aliases counted each time */
+	const char *file; /* name for messages */
+	const char *text; /* scalar: NUL-terminated, no NUL inside */
+	size_t length;    /* scalar: bytes of text */
 	union {
 		const struct pa_node **items;
 		struct pa_node_entry *entries; /* in the order written */
@@ -64,8 +64,8 @@ int pa_document_read(struct pa_arena *arena, const char *file, const char *text,
                      struct pa_document **ret, size_t *ret_count, struct pa_error *err);
 
 /* One JSON value inside `at` (its position is given to every node). */
-int pa_document_read_json(struct pa_arena *arena, const struct pa_node *at, const char *text,
-                          size_t bytes, const struct pa_node **ret, struct pa_error *err);
+int pa_document_read_json(struct pa_arena *arena, const struct pa_node *at, const char *text, size_t bytes,
+                          const struct pa_node **ret, struct pa_error *err);
 
 /* The value of a key, or NULL (also when `node` is NULL or no mapping). */
 const struct pa_node *pa_node_get(const struct pa_node *node, const char *key);
@@ -80,7 +80,7 @@ bool pa_node_is_mapping(const struct pa_node *node);
 
 /* PA_ERROR_INPUT with "file:line:col: " before the message. */
 int pa_node_error(const struct pa_node *node, struct pa_error *err, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 
 /* The node as JSON text in the arena (plain scalars typed as JSON where they are null, true, false or numbers;
  * others strings), compact, as Argo writes items into {{item}}. */

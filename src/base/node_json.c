@@ -67,10 +67,10 @@ static void json_scalar(struct json_reader *reader, const json_t *json, struct p
 }
 
 static int json_to_node(struct json_reader *reader, json_t *json, unsigned int depth,
-			const struct pa_node **ret, struct pa_error *err);
+                        const struct pa_node **ret, struct pa_error *err);
 
 static int json_mapping(struct json_reader *reader, json_t *json, unsigned int depth, struct pa_node *node,
-			struct pa_error *err)
+                        struct pa_error *err)
 {
 	const char *name;
 	json_t *value;
@@ -93,15 +93,15 @@ static int json_mapping(struct json_reader *reader, json_t *json, unsigned int d
 }
 
 static int json_to_node(struct json_reader *reader, json_t *json, unsigned int depth,
-			const struct pa_node **ret, struct pa_error *err)
+                        const struct pa_node **ret, struct pa_error *err)
 {
 	struct pa_node *node;
 	int rc = 0;
 
 	if (depth > PA_NODE_MAX_DEPTH)
 		return pa_node_error(reader->at, err,
-				     "JSON nested deeper than %d levels; no pipeline needs that",
-				     PA_NODE_MAX_DEPTH);
+		                     "JSON nested deeper than %d levels; no pipeline needs that",
+		                     PA_NODE_MAX_DEPTH);
 	if (pa_arena_bytes(reader->arena) > reader->memory_limit_bytes)
 		return pa_node_error(
 		    reader->at, err,
@@ -129,17 +129,17 @@ static int json_to_node(struct json_reader *reader, json_t *json, unsigned int d
 }
 
 int pa_document_read_json(struct pa_arena *arena, const struct pa_node *at, const char *text, size_t bytes,
-			  const struct pa_node **ret, struct pa_error *err)
+                          const struct pa_node **ret, struct pa_error *err)
 {
 	struct json_reader reader = {arena, at,
-				     pa_arena_bytes(arena) + JSON_MIN_MEMORY_BYTES +
-					 (bytes < SIZE_MAX / 64 ? bytes * JSON_MEMORY_FACTOR : 0)};
+	                             pa_arena_bytes(arena) + JSON_MIN_MEMORY_BYTES +
+	                                 (bytes < SIZE_MAX / 64 ? bytes * JSON_MEMORY_FACTOR : 0)};
 	json_error_t problem;
 	json_t *json = json_loadb(text, bytes, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &problem);
 
 	if (json == NULL)
 		return pa_node_error(at, err, "not JSON: line %d, column %d of the text: %s; correct it",
-				     problem.line, problem.column, problem.text);
+		                     problem.line, problem.column, problem.text);
 	int rc = json_to_node(&reader, json, 1, ret, err);
 	json_decref(json);
 	return rc;
@@ -206,7 +206,7 @@ static void json_write_scalar(struct pa_buffer *out, const struct pa_node *node)
 	if (pa_node_is_null(node))
 		pa_buffer_puts(out, "null");
 	else if (node->plain && (strcmp(node->text, "true") == 0 || strcmp(node->text, "false") == 0 ||
-				 text_is_json_number(node->text)))
+	                         text_is_json_number(node->text)))
 		pa_buffer_puts(out, node->text);
 	else
 		json_write_string(out, node->text);

@@ -34,7 +34,7 @@ static const struct unit time_units[] = {
 
 /* A number without sign, exponent or space, then a unit of the table: their product. */
 static int parse_quantity(const char *text, const struct unit *units, const char *what, const char *examples,
-			  double *ret, struct pa_error *err)
+                          double *ret, struct pa_error *err)
 {
 	size_t digits = strspn(text, "0123456789.");
 	char number[32];
@@ -52,7 +52,7 @@ static int parse_quantity(const char *text, const struct unit *units, const char
 		}
 	}
 	return pa_error_set(err, PA_ERROR_INPUT, "\"%.60s\" is not a %s; write it like %s", text, what,
-			    examples);
+	                    examples);
 }
 
 int pa_units_parse_bytes(const char *text, uint64_t *ret_bytes, struct pa_error *err)
@@ -77,7 +77,7 @@ int pa_units_parse_rate(const char *text, uint64_t *ret_bytes_per_second, struct
 		return result;
 	if (value < 1 || value >= 0x1p63)
 		return pa_error_set(err, PA_ERROR_INPUT,
-				    "the rate \"%.60s\" is out of range; give at least 1B/s", text);
+		                    "the rate \"%.60s\" is out of range; give at least 1B/s", text);
 	*ret_bytes_per_second = (uint64_t)value;
 	return 0;
 }
@@ -137,6 +137,6 @@ char *pa_units_format_seconds(double seconds, char *out, size_t room)
 		snprintf(out, room, "%dm %02ds", (int)(seconds / 60), (int)fmod(seconds, 60));
 	else
 		snprintf(out, room, "%.0fh %02dm", floor(fmin(seconds, 1e9) / 3600),
-			 (int)(fmod(seconds, 3600) / 60));
+		         (int)(fmod(seconds, 3600) / 60));
 	return out;
 }

@@ -89,7 +89,7 @@ static bool resolve(const struct pa_cache *cache, const struct pa_assignment *as
 	if (node == NULL)
 		return false;
 	if (__builtin_add_overflow(assignment->extent.offset_bytes, assignment->extent.length_bytes,
-				   &end_byte))
+	                           &end_byte))
 		end_byte = UINT64_MAX;
 	*ret = (struct pa_need){
 	    .data_set = data_set,
@@ -107,7 +107,7 @@ static bool resolve(const struct pa_cache *cache, const struct pa_assignment *as
 /* A new array of needs, sorted; those that are over already and those of other tiers and nodes are left out.
  * */
 static struct pa_need *resolve_all(struct pa_cache *cache, const struct pa_assignment *assignments,
-				   size_t count, size_t *ret_count, uint64_t *ret_unknown)
+                                   size_t count, size_t *ret_count, uint64_t *ret_unknown)
 {
 	struct pa_need *needs = calloc(count + 1, sizeof(*needs));
 	int64_t now_ns = pa_clock_ns();
@@ -202,7 +202,7 @@ static void let_go(struct pa_cache *cache)
 }
 
 int pa_cache_assign(struct pa_cache *cache, const struct pa_assignment *assignments, size_t count,
-		    struct pa_error *err)
+                    struct pa_error *err)
 {
 	size_t need_count = 0;
 	uint64_t unknown = 0;

@@ -21,10 +21,10 @@ struct pa_assignment {
 	const char *data_set; /* name, as given to pa_cache_open_data_set() */
 	struct pa_extent extent;
 	enum pa_tier_kind tier;
-	const char *node;         /* NULL: this one */
-	int64_t deadline_ns;      /* monotonic: when a task needs it */
-	uint32_t priority;        /* among equal deadlines, smaller first */
-	int64_t keep_until_ns;    /* may go after this, sooner only for what is needed sooner */
+	const char *node;          /* NULL: this one */
+	int64_t deadline_ns;       /* monotonic: when a task needs it */
+	uint32_t priority;         /* among equal deadlines, smaller first */
+	int64_t keep_until_ns;     /* may go after this, sooner only for what is needed sooner */
 	uint64_t bytes_per_second; /* this node's share of the source; 0: the source's own cap */
 };
 

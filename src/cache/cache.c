@@ -69,7 +69,7 @@ void pa_cache_free(struct pa_cache *cache)
 	}
 	while (!pa_list_is_empty(&cache->data_sets))
 		pa_cache_close_data_set(cache,
-					PA_LIST_ENTRY(cache->data_sets.next, struct pa_data_set, link));
+		                        PA_LIST_ENTRY(cache->data_sets.next, struct pa_data_set, link));
 	pa_content_bury(cache);
 	pa_region_close(&cache->region);
 	pthread_cond_destroy(&cache->changed);
@@ -88,7 +88,7 @@ void pa_cache_status(struct pa_cache *cache, struct pa_cache_status *ret)
 
 /* Bytes of chunks of a file that lie in a range: all, and those that are there. */
 static void file_residency(const struct pa_inode *node, uint64_t first_byte, uint64_t end_byte,
-			   uint64_t *ret_resident, uint64_t *ret_total)
+                           uint64_t *ret_resident, uint64_t *ret_total)
 {
 	if (end_byte > node->total_bytes)
 		end_byte = node->total_bytes;
@@ -114,7 +114,7 @@ static void file_residency(const struct pa_inode *node, uint64_t first_byte, uin
 }
 
 void pa_data_set_residency(struct pa_data_set *data_set, const struct pa_extent *extent,
-			   uint64_t *ret_resident_bytes, uint64_t *ret_total_bytes)
+                           uint64_t *ret_resident_bytes, uint64_t *ret_total_bytes)
 {
 	uint64_t end_byte;
 

@@ -50,8 +50,8 @@ struct pa_cache;
 struct pa_data_set;
 
 struct pa_cache_options {
-	const char *directory;  /* an empty folder on tmpfs that is ours */
-	uint64_t quota_bytes;   /* of chunk content; 0 is refused (PA_ERROR_INPUT) */
+	const char *directory; /* an empty folder on tmpfs that is ours */
+	uint64_t quota_bytes;  /* of chunk content; 0 is refused (PA_ERROR_INPUT) */
 	uint32_t
 	    verify_every; /* of so many bytes read from memory one is checked (a chunk at a time); 0: none */
 };
@@ -61,19 +61,18 @@ int pa_cache_new(const struct pa_cache_options *options, struct pa_cache **ret, 
 void pa_cache_free(struct pa_cache *cache);
 
 struct pa_data_set_options {
-	const char *name;       /* "claim:jsm-conv", "uri:s3://…": unique in the cache */
-	struct pa_store *store; /* referenced by the data set */
-	const char *root;       /* path in the store, "" for all of it; may be a single file */
-	bool read_only;         /* refuse writes whatever the store can do */
-	bool immutable;         /* refresh does nothing */
-	int64_t fresh_for_ns;   /* refresh does nothing within this time after the last check */
+	const char *name;          /* "claim:jsm-conv", "uri:s3://…": unique in the cache */
+	struct pa_store *store;    /* referenced by the data set */
+	const char *root;          /* path in the store, "" for all of it; may be a single file */
+	bool read_only;            /* refuse writes whatever the store can do */
+	bool immutable;            /* refresh does nothing */
+	int64_t fresh_for_ns;      /* refresh does nothing within this time after the last check */
 	uint32_t readahead_chunks; /* fetched ahead of a sequential reader that misses */
 };
 
 /* Lists the source; blocks for it.  Opening a name twice is PA_ERROR_BUG. */
 int pa_cache_open_data_set(struct pa_cache *cache, const struct pa_data_set_options *options,
-                           const struct pa_store_call *call, struct pa_data_set **ret,
-                           struct pa_error *err);
+                           const struct pa_store_call *call, struct pa_data_set **ret, struct pa_error *err);
 /* Drops its bytes and closes it; no file or pin of it may be open. */
 void pa_cache_close_data_set(struct pa_cache *cache, struct pa_data_set *data_set);
 struct pa_data_set *pa_cache_find_data_set(struct pa_cache *cache, const char *name);
@@ -87,14 +86,14 @@ struct pa_cache_status {
 	uint64_t quota_bytes;
 	uint64_t used_bytes;
 	uint64_t peak_bytes;
-	uint64_t fetched_bytes;      /* from sources, all */
-	uint64_t ahead_bytes;        /* of these, for assignments */
-	uint64_t demand_bytes;       /* of these, for blocked readers and their readahead */
+	uint64_t fetched_bytes; /* from sources, all */
+	uint64_t ahead_bytes;   /* of these, for assignments */
+	uint64_t demand_bytes;  /* of these, for blocked readers and their readahead */
 	uint64_t evicted_bytes;
-	uint64_t bypassed_bytes;     /* served past the memory */
-	uint64_t corrupt_chunks;     /* dropped after a checksum mismatch */
+	uint64_t bypassed_bytes; /* served past the memory */
+	uint64_t corrupt_chunks; /* dropped after a checksum mismatch */
 	uint64_t retries;
-	uint64_t failed_loads;       /* permanent */
+	uint64_t failed_loads; /* permanent */
 	uint64_t unknown_assignments;
 	char last_error[256];
 };
@@ -106,8 +105,7 @@ void pa_data_set_residency(struct pa_data_set *data_set, const struct pa_extent 
 
 /* Looks at the source again and takes over what changed there (new, gone and changed files; changed content
  * leaves memory).  A listing only. */
-int pa_data_set_refresh(struct pa_data_set *data_set, const struct pa_store_call *call,
-                        struct pa_error *err);
+int pa_data_set_refresh(struct pa_data_set *data_set, const struct pa_store_call *call, struct pa_error *err);
 /* The present picture; to be unref'd. */
 struct pa_manifest *pa_data_set_manifest(struct pa_data_set *data_set);
 const char *pa_data_set_name(const struct pa_data_set *data_set);

@@ -311,14 +311,14 @@ struct pa_cache {
 struct pa_inode *pa_inode_new(struct pa_data_set *data_set, const struct pa_store_entry *entry);
 void pa_inode_update(struct pa_inode *node, const struct pa_store_entry *entry);
 void pa_inode_attach(struct pa_data_set *data_set, struct pa_inode *parent, const char *name,
-		     struct pa_inode *node);
+                     struct pa_inode *node);
 /* Out of its folder, with its bytes out of the folders' totals; it keeps its inode. */
 void pa_inode_unlink(struct pa_data_set *data_set, struct pa_inode *node);
 /* Frees it when nothing has it open. */
 void pa_inode_release(struct pa_data_set *data_set, struct pa_inode *node);
 struct pa_inode *pa_inode_by_inode(const struct pa_data_set *data_set, uint64_t inode);
 struct pa_inode *pa_inode_child(const struct pa_data_set *data_set, const struct pa_inode *parent,
-				const char *name, size_t length);
+                                const char *name, size_t length);
 struct pa_inode *pa_inode_by_path(const struct pa_data_set *data_set, const char *path);
 /* The first child behind a cookie, or NULL. */
 struct pa_inode *pa_inode_next_child(const struct pa_inode *folder, uint64_t cookie);
@@ -328,7 +328,7 @@ struct pa_inode *pa_inode_last_child(struct pa_inode *folder);
 int pa_inode_path(const struct pa_inode *node, char *out, size_t room);
 /* The same as the store knows it, below the data set's root. */
 int pa_inode_store_path(const struct pa_data_set *data_set, const struct pa_inode *node, const char *name,
-			char *out, size_t room);
+                        char *out, size_t room);
 void pa_inode_set_size(struct pa_inode *node, uint64_t size_bytes);
 void pa_inode_add_resident(struct pa_inode *node, int64_t bytes);
 void pa_inode_attributes(const struct pa_inode *node, struct pa_attributes *ret);
@@ -390,7 +390,7 @@ void pa_loader_put(struct pa_loader *loader);
  * reader
  * wants a range of the file within the chunk. */
 struct pa_fetch *pa_loader_demand(struct pa_content *content, uint32_t index, uint64_t want_first,
-				  uint64_t want_end, int64_t deadline_ns);
+                                  uint64_t want_end, int64_t deadline_ns);
 /* Locked. The same without waiting, if it is neither there nor on its way. */
 void pa_loader_read_ahead(struct pa_content *content, uint32_t index);
 /* Locked: needs or room changed. */
@@ -407,7 +407,7 @@ void pa_loader_cancel(struct pa_data_set *data_set);
 pthread_mutex_t *pa_tree_name_mutex(struct pa_data_set *data_set, uint64_t parent);
 /* The store's path of a name in a folder. */
 int pa_tree_store_path(struct pa_data_set *data_set, uint64_t parent, const char *name,
-		       char out[PA_PATH_ROOM], struct pa_error *err);
+                       char out[PA_PATH_ROOM], struct pa_error *err);
 
 /* file.c; locked: what a sequential reader keeps of the last bytes that found no room. */
 void pa_file_drop_bypass(struct pa_file *file);
@@ -450,7 +450,7 @@ void pa_data_set_let_go(struct pa_content *content);
 /* change.c: turns, and what a change of ours does to memory. */
 /* Locked; lets go of the mutex: waits for the turn to change a file's bytes or version. */
 int pa_content_begin_change(struct pa_content *content, const struct pa_store_call *call,
-			    struct pa_error *err);
+                            struct pa_error *err);
 void pa_content_end_change(struct pa_content *content);
 /* Locked, within a turn; lets go of the mutex: a PRESENT chunk goes, when its readers are done. */
 void pa_content_drop_chunk(struct pa_content *content, struct pa_chunk *chunk);
@@ -462,7 +462,7 @@ void pa_content_resize(struct pa_content *content, uint64_t size_bytes);
 void pa_content_take_version(struct pa_content *content, const struct pa_store_entry *entry);
 /* Locked; waits on a condition until it is signalled or there is something to look at in the call. */
 int pa_cache_wait(struct pa_cache *cache, pthread_cond_t *condition, const struct pa_store_call *call,
-		  struct pa_error *err);
+                  struct pa_error *err);
 /* Locked: the content of a node changed by us. */
 void pa_inode_changed(struct pa_data_set *data_set, struct pa_inode *node);
 /* Locked; lets go of the mutex: waits until a chunk is neither being stored nor leaving, and returns it. */

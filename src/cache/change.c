@@ -5,7 +5,7 @@
 #include "cache/cache_internal.h"
 
 int pa_cache_wait(struct pa_cache *cache, pthread_cond_t *condition, const struct pa_store_call *call,
-		  struct pa_error *err)
+                  struct pa_error *err)
 {
 	int r = pa_store_call_check(call, "waiting for data", err);
 
@@ -24,7 +24,7 @@ int pa_cache_wait(struct pa_cache *cache, pthread_cond_t *condition, const struc
 }
 
 int pa_content_begin_change(struct pa_content *content, const struct pa_store_call *call,
-			    struct pa_error *err)
+                            struct pa_error *err)
 {
 	while (content->writing) {
 		int r = pa_cache_wait(content->cache, &content->cache->changed, call, err);
@@ -86,7 +86,7 @@ bool pa_chunk_charge_more(struct pa_chunk *chunk, uint32_t charge_bytes)
 
 	chunk->readers++; /* so that it is not what goes to make the room */
 	bool room = pa_cache_reserve(content->cache, charge_bytes - chunk->charged_bytes,
-				     pa_content_deadline(content, chunk->index));
+	                             pa_content_deadline(content, chunk->index));
 	chunk->readers--;
 	pthread_cond_broadcast(&content->cache->changed);
 	if (room)
@@ -120,7 +120,7 @@ static void resize_chunk(struct pa_content *content, uint32_t index)
 	}
 	/* Where a file is handed out from memory its growth is a hole, which takes no room before it is written. */
 	if (bytes == 0 || (charge_bytes > chunk->charged_bytes &&
-			   !pa_chunk_charge_more(chunk, charge_bytes) && content->whole_holds == 0)) {
+	                   !pa_chunk_charge_more(chunk, charge_bytes) && content->whole_holds == 0)) {
 		pa_content_drop_chunk(content, chunk);
 		return;
 	}

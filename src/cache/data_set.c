@@ -124,18 +124,18 @@ void pa_data_set_replace(struct pa_data_set *data_set, uint64_t inode, const str
 /* ---- listing and comparing ---- */
 
 static int list_source(struct pa_data_set *data_set, const struct pa_store_call *call,
-		       struct pa_manifest **ret, struct pa_error *err)
+                       struct pa_manifest **ret, struct pa_error *err)
 {
 	struct pa_manifest *manifest;
 
 	if (pa_manifest_list(data_set->store, data_set->root, call, &manifest, err) < 0)
 		return pa_error_wrap(err, "listing %s", data_set->name);
 	bool is_file = manifest->entry_count == 1 && manifest->entries[0].path[0] == '\0' &&
-		       manifest->entries[0].kind == PA_ENTRY_FILE;
+	               manifest->entries[0].kind == PA_ENTRY_FILE;
 	if (data_set->single_file && !is_file) {
 		pa_manifest_unref(manifest);
 		return pa_error_set(err, PA_ERROR_CHANGED, "listing %s: '%s' in %s is no longer a file",
-				    data_set->name, data_set->root, data_set->store->location);
+		                    data_set->name, data_set->root, data_set->store->location);
 	}
 	*ret = manifest;
 	return 0;
@@ -191,7 +191,7 @@ enum difference { SAME, OTHER_CONTENT, OTHER_KIND };
 
 /* Locked. Adds what is new; `ret_inode` is the node that differs. */
 static enum difference apply_entry(struct pa_data_set *data_set, const struct pa_store_entry *entry,
-				   uint64_t *ret_inode)
+                                   uint64_t *ret_inode)
 {
 	struct pa_inode *node = pa_inode_by_path(data_set, entry->path);
 	const char *name = NULL;
@@ -265,7 +265,7 @@ static bool sweep(struct pa_data_set *data_set)
 
 /* Locked; waits for the changes of names that began in even, or odd, epochs. */
 static int wait_for_names(struct pa_data_set *data_set, uint64_t epoch, const struct pa_store_call *call,
-			  struct pa_error *err)
+                          struct pa_error *err)
 {
 	int r = 0;
 
@@ -340,7 +340,7 @@ int pa_data_set_refresh(struct pa_data_set *data_set, const struct pa_store_call
 	}
 	if (r == 0 && moved)
 		r = pa_error_set(err, PA_ERROR_TRANSIENT,
-				 "listing %s: its folders are being renamed; try again", data_set->name);
+		                 "listing %s: its folders are being renamed; try again", data_set->name);
 	/* What we write ourselves is newer than the listing. */
 	pa_manifest_unref(manifest);
 	end_refresh(data_set, NULL);
@@ -477,15 +477,15 @@ static int open_root(struct pa_data_set *data_set, const struct pa_store_call *c
 		return pa_error_wrap(err, "opening %s", data_set->name);
 	if (entry.kind == PA_ENTRY_SYMLINK)
 		return pa_error_set(err, PA_ERROR_INPUT,
-				    "opening %s: '%s' in %s is a symbolic link; name what it points to",
-				    data_set->name, data_set->root, data_set->store->location);
+		                    "opening %s: '%s' in %s is a symbolic link; name what it points to",
+		                    data_set->name, data_set->root, data_set->store->location);
 	data_set->single_file = entry.kind == PA_ENTRY_FILE;
 	pa_inode_new(data_set, &entry);
 	return 0;
 }
 
 static int open_listed(struct pa_cache *cache, struct pa_data_set *data_set, const struct pa_store_call *call,
-		       struct pa_manifest **ret_manifest, struct pa_error *err)
+                       struct pa_manifest **ret_manifest, struct pa_error *err)
 {
 	int r = open_root(data_set, call, err);
 
@@ -512,7 +512,7 @@ static int open_listed(struct pa_cache *cache, struct pa_data_set *data_set, con
 }
 
 int pa_cache_open_data_set(struct pa_cache *cache, const struct pa_data_set_options *options,
-			   const struct pa_store_call *call, struct pa_data_set **ret, struct pa_error *err)
+                           const struct pa_store_call *call, struct pa_data_set **ret, struct pa_error *err)
 {
 	struct pa_manifest *manifest = NULL;
 

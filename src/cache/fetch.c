@@ -105,7 +105,7 @@ static bool reserve(struct pa_fetch *fetch)
 		need = pa_need_of(content->node, fetch->first, pa_clock_ns());
 	uint32_t charged_bytes = pa_chunk_charge(chunk->bytes);
 	if (!pa_cache_reserve(content->cache, charged_bytes,
-			      need != NULL ? need->deadline_ns : PA_NEED_NEVER))
+	                      need != NULL ? need->deadline_ns : PA_NEED_NEVER))
 		return false;
 	chunk->charged_bytes = charged_bytes;
 	return true;
@@ -120,14 +120,14 @@ static bool was_overwritten(const struct pa_fetch *fetch)
 }
 
 static int prepare(struct pa_fetch *fetch, bool room, char *buffer, struct request *request,
-		   struct pa_error *err)
+                   struct pa_error *err)
 {
 	struct pa_content *content = fetch->content;
 
 	if (content->node == NULL)
 		return pa_error_set(err, PA_ERROR_CHANGED,
-				    "a file of %s was changed or removed since it was opened",
-				    content->data_set->name);
+		                    "a file of %s was changed or removed since it was opened",
+		                    content->data_set->name);
 	request->data_set = content->data_set;
 	request->inode = content->node->inode;
 	int length =
@@ -153,17 +153,17 @@ static int prepare(struct pa_fetch *fetch, bool room, char *buffer, struct reque
 
 /* Not locked. */
 static int send(const struct pa_fetch *fetch, const struct request *request, const struct pa_store_call *call,
-		struct pa_error *err)
+                struct pa_error *err)
 {
 	struct pa_store *store = fetch->content->data_set->store;
 	size_t got_bytes = 0;
 	int r = pa_store_read(store, request->path, request->versioned ? &request->version : NULL,
-			      request->offset, request->data, request->bytes, &got_bytes, call, err);
+	                      request->offset, request->data, request->bytes, &got_bytes, call, err);
 
 	if (r == 0 && got_bytes < request->bytes)
 		return pa_error_set(err, PA_ERROR_CHANGED,
-				    "'%s' in %s ends at %llu now, before its listed size", request->path,
-				    store->location, (unsigned long long)(request->offset + got_bytes));
+		                    "'%s' in %s ends at %llu now, before its listed size", request->path,
+		                    store->location, (unsigned long long)(request->offset + got_bytes));
 	return r;
 }
 
@@ -203,7 +203,7 @@ static bool was_crossed(const struct pa_fetch *fetch, const struct request *requ
 
 /* Lets go of the mutex: the request with its retries. */
 static int fetch_read(struct pa_loader *loader, struct pa_fetch *fetch, bool room, char *buffer,
-		      struct request *request, struct pa_error *err)
+                      struct request *request, struct pa_error *err)
 {
 	struct pa_cache *cache = loader->cache;
 
@@ -213,8 +213,8 @@ static int fetch_read(struct pa_loader *loader, struct pa_fetch *fetch, bool roo
 			return r;
 		struct pa_store_call call = {
 		    .deadline_ns = fetch->class == PA_LOAD_AHEAD || fetch->deadline_ns == 0
-				       ? PA_DEADLINE_NEVER
-				       : fetch->deadline_ns,
+		                       ? PA_DEADLINE_NEVER
+		                       : fetch->deadline_ns,
 		    .cancel = &fetch->cancel,
 		    .yields = &fetch->yields,
 		};
@@ -295,7 +295,7 @@ static void keep_for_waiters(struct pa_fetch *fetch, const struct request *reque
 
 /* Lets go of the mutex.  The bytes are in the buffer. */
 static void fetch_take(struct pa_loader *loader, struct pa_fetch *fetch, bool room,
-		       const struct request *request)
+                       const struct request *request)
 {
 	struct pa_content *content = fetch->content;
 	struct pa_cache *cache = content->cache;
@@ -355,7 +355,7 @@ static void look_again(struct pa_loader *loader, struct pa_fetch *fetch, const s
 }
 
 static void fetch_fail(struct pa_loader *loader, struct pa_fetch *fetch, const struct request *request,
-		       int result, struct pa_error *err)
+                       int result, struct pa_error *err)
 {
 	struct pa_cache *cache = loader->cache;
 	struct pa_inode *node = fetch->content->node;
@@ -367,7 +367,7 @@ static void fetch_fail(struct pa_loader *loader, struct pa_fetch *fetch, const s
 	int64_t pause_ns = FAILED_PAUSE_NS;
 	/* Told once; a reader is told each time. */
 	bool tell = (err->class == PA_ERROR_PERMANENT || err->class == PA_ERROR_NOT_FOUND) &&
-		    (node == NULL || node->failures == 0);
+	            (node == NULL || node->failures == 0);
 	if (err->class != PA_ERROR_CANCELLED && err->class != PA_ERROR_DEADLINE) {
 		note_failure(cache, err);
 		if (node != NULL) {

@@ -46,7 +46,7 @@ int pa_file_open_region(struct pa_file *file, int *ret_fd, struct pa_error *err)
 			return fd;
 		/* Of two threads that open it at once one wins. */
 		if (!__atomic_compare_exchange_n(&file->region_fd, &unused, fd, false, __ATOMIC_ACQ_REL,
-						 __ATOMIC_ACQUIRE)) {
+		                                 __ATOMIC_ACQUIRE)) {
 			close(fd);
 			fd = unused;
 		}
@@ -81,7 +81,7 @@ static void file_free(struct pa_file *file)
 }
 
 static int check_open(const struct pa_data_set *data_set, const struct pa_inode *node, unsigned flags,
-		      struct pa_error *err)
+                      struct pa_error *err)
 {
 	if (data_set->cache->stopping || data_set->closing)
 		return pa_error_set(err, PA_ERROR_CANCELLED, "the cache is being ended");
@@ -89,21 +89,21 @@ static int check_open(const struct pa_data_set *data_set, const struct pa_inode 
 		return pa_error_set_errno(err, ENOENT, "a file of %s", data_set->name);
 	if (node->kind == PA_ENTRY_DIRECTORY)
 		return pa_error_set_errno(err, EISDIR, "'%s' of %s", node->name != NULL ? node->name : "",
-					  data_set->name);
+		                          data_set->name);
 	if (node->kind == PA_ENTRY_SYMLINK)
 		return pa_error_set_errno(err, ELOOP, "'%s' of %s", node->name, data_set->name);
 	if ((flags & (PA_FILE_WRITE | PA_FILE_TRUNCATE)) != 0 && data_set->read_only)
 		return pa_error_set_errno(err, EROFS, "%s is read-only", data_set->name);
 	if (node->total_bytes > PA_CACHE_MAX_FILE_BYTES)
 		return pa_error_set_errno(err, EFBIG, "'%s' of %s has %llu bytes; at most %llu", node->name,
-					  data_set->name, (unsigned long long)node->total_bytes,
-					  (unsigned long long)PA_CACHE_MAX_FILE_BYTES);
+		                          data_set->name, (unsigned long long)node->total_bytes,
+		                          (unsigned long long)PA_CACHE_MAX_FILE_BYTES);
 	return 0;
 }
 
 /* Without truncation, what is in memory must be of the version that the writer goes on from. */
 static int check_version(struct pa_file *file, const char *path, bool *ret_same,
-			 const struct pa_store_call *call, struct pa_error *err)
+                         const struct pa_store_call *call, struct pa_error *err)
 {
 	struct pa_store_entry entry;
 	int r = pa_store_stat(file->data_set->store, path, &entry, call, err);
@@ -124,7 +124,7 @@ static int check_version(struct pa_file *file, const char *path, bool *ret_same,
 }
 
 static int close_store_file(struct pa_file *file, struct pa_store_entry *ret,
-			    const struct pa_store_call *call, struct pa_error *err)
+                            const struct pa_store_call *call, struct pa_error *err)
 {
 	struct pa_store_file *store_file = file->store_file;
 
@@ -134,7 +134,7 @@ static int close_store_file(struct pa_file *file, struct pa_store_entry *ret,
 
 /* Within the turn, not locked. */
 static int open_store_file(struct pa_file *file, bool alone, bool *ret_same, const struct pa_store_call *call,
-			   struct pa_error *err)
+                           struct pa_error *err)
 {
 	struct pa_cache *cache = file->content->cache;
 	char path[PA_PATH_ROOM];
@@ -142,13 +142,13 @@ static int open_store_file(struct pa_file *file, bool alone, bool *ret_same, con
 
 	pthread_mutex_lock(&cache->mutex);
 	int length = file->node->removed
-			 ? -ENOENT
-			 : pa_inode_store_path(file->data_set, file->node, NULL, path, sizeof(path));
+	                 ? -ENOENT
+	                 : pa_inode_store_path(file->data_set, file->node, NULL, path, sizeof(path));
 	pthread_mutex_unlock(&cache->mutex);
 	if (length < 0)
 		return pa_error_set_errno(err, -length, "opening a file of %s", file->data_set->name);
 	int r = pa_store_open_write(file->data_set->store, path, truncate ? PA_STORE_OPEN_TRUNCATE : 0, 0,
-				    &file->store_file, call, err);
+	                            &file->store_file, call, err);
 	if (r < 0)
 		return r;
 	*ret_same = true;
@@ -165,7 +165,7 @@ static int open_store_file(struct pa_file *file, bool alone, bool *ret_same, con
 
 /* Opens the store's file; `ret_same` is false when the content turned out to be another version. */
 static int begin_writing(struct pa_file *file, bool *ret_same, const struct pa_store_call *call,
-			 struct pa_error *err)
+                         struct pa_error *err)
 {
 	struct pa_content *content = file->content;
 	struct pa_cache *cache = content->cache;
@@ -189,7 +189,7 @@ static int begin_writing(struct pa_file *file, bool *ret_same, const struct pa_s
 }
 
 int pa_file_open(struct pa_data_set *data_set, uint64_t inode, unsigned flags, struct pa_file **ret,
-		 const struct pa_store_call *call, struct pa_error *err)
+                 const struct pa_store_call *call, struct pa_error *err)
 {
 	struct pa_cache *cache = data_set->cache;
 
@@ -218,7 +218,7 @@ int pa_file_open(struct pa_data_set *data_set, uint64_t inode, unsigned flags, s
 			return r;
 	}
 	return pa_error_set(err, PA_ERROR_TRANSIENT, "a file of %s keeps changing at its source",
-			    data_set->name);
+	                    data_set->name);
 }
 
 /* Gives the chunks that were written their checksums. */
@@ -338,7 +338,7 @@ void pa_file_release_whole(struct pa_file *file)
 /* The node of a file that the store has made; a refresh that listed it meanwhile may have added it.  NULL: it is
  * something else by now. */
 static struct pa_inode *made_node(struct pa_data_set *data_set, struct pa_inode *folder, const char *name,
-				  const struct pa_store_entry *entry)
+                                  const struct pa_store_entry *entry)
 {
 	struct pa_inode *node = pa_inode_child(data_set, folder, name, strlen(name));
 
@@ -356,8 +356,8 @@ static struct pa_inode *made_node(struct pa_data_set *data_set, struct pa_inode 
 
 /* Within the folder's name lock: the file is not in the tree. */
 static int create_new(struct pa_data_set *data_set, uint64_t parent, const char *name, unsigned flags,
-		      uint32_t mode, struct pa_file **ret, const struct pa_store_call *call,
-		      struct pa_error *err)
+                      uint32_t mode, struct pa_file **ret, const struct pa_store_call *call,
+                      struct pa_error *err)
 {
 	struct pa_cache *cache = data_set->cache;
 	unsigned store_flags = PA_STORE_OPEN_CREATE;
@@ -396,12 +396,12 @@ static int create_new(struct pa_data_set *data_set, uint64_t parent, const char 
 		return 0;
 	pa_store_close_write(data_set->store, store_file, NULL, call, err);
 	return pa_error_set_errno(err, ENOENT, "creating '%s' of %s: it or its folder is gone already", name,
-				  data_set->name);
+	                          data_set->name);
 }
 
 int pa_file_create(struct pa_data_set *data_set, uint64_t parent, const char *name, unsigned flags,
-		   uint32_t mode, struct pa_file **ret, struct pa_attributes *ret_attributes,
-		   const struct pa_store_call *call, struct pa_error *err)
+                   uint32_t mode, struct pa_file **ret, struct pa_attributes *ret_attributes,
+                   const struct pa_store_call *call, struct pa_error *err)
 {
 	struct pa_attributes attributes;
 	struct pa_file *file = NULL;

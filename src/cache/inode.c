@@ -16,7 +16,7 @@ static void *must(void *memory)
 }
 
 static size_t bucket_of(const struct pa_data_set *data_set, const struct pa_inode *parent, const char *name,
-			size_t length)
+                        size_t length)
 {
 	uint64_t hash = pa_hash_content(name, length).low ^ (parent->inode * 0x9e3779b97f4a7c15u);
 
@@ -85,7 +85,7 @@ static void add_to_folders(struct pa_inode *folder, int64_t total_bytes, int64_t
 }
 
 void pa_inode_attach(struct pa_data_set *data_set, struct pa_inode *parent, const char *name,
-		     struct pa_inode *node)
+                     struct pa_inode *node)
 {
 	if (data_set->node_count > data_set->bucket_count)
 		grow_buckets(data_set);
@@ -176,13 +176,13 @@ struct pa_inode *pa_inode_by_inode(const struct pa_data_set *data_set, uint64_t 
 }
 
 struct pa_inode *pa_inode_child(const struct pa_data_set *data_set, const struct pa_inode *parent,
-				const char *name, size_t length)
+                                const char *name, size_t length)
 {
 	if (data_set->bucket_count == 0)
 		return NULL;
 	struct pa_inode *node = data_set->buckets[bucket_of(data_set, parent, name, length)];
 	while (node != NULL && (node->parent != parent || strncmp(node->name, name, length) != 0 ||
-				node->name[length] != '\0'))
+	                        node->name[length] != '\0'))
 		node = node->hash_next;
 	return node;
 }
@@ -250,7 +250,7 @@ static int append(char *out, size_t room, size_t length, const char *text)
 }
 
 int pa_inode_store_path(const struct pa_data_set *data_set, const struct pa_inode *node, const char *name,
-			char *out, size_t room)
+                        char *out, size_t room)
 {
 	char path[PA_PATH_ROOM];
 	int length = append(out, room, 0, data_set->root);
@@ -286,11 +286,11 @@ void pa_inode_attributes(const struct pa_inode *node, struct pa_attributes *ret)
 	    .uid = node->uid,
 	    .gid = node->gid,
 	    .link_count = node->removed                      ? 0
-			  : node->kind == PA_ENTRY_DIRECTORY ? 2
-							     : 1,
+	                  : node->kind == PA_ENTRY_DIRECTORY ? 2
+	                                                     : 1,
 	    .size_bytes = node->kind == PA_ENTRY_FILE      ? node->total_bytes
-			  : node->kind == PA_ENTRY_SYMLINK ? strlen(node->link_target)
-							   : 0,
+	                  : node->kind == PA_ENTRY_SYMLINK ? strlen(node->link_target)
+	                                                   : 0,
 	    .mtime_ns = node->mtime_ns,
 	    .generation = node->generation,
 	};

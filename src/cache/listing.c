@@ -23,7 +23,7 @@ static int add_entry(void *context, const struct pa_store_entry *entry)
 }
 
 static int list_below(struct pa_store *store, const char *root, struct listing *listing,
-		      const struct pa_store_call *call, struct pa_error *err)
+                      const struct pa_store_call *call, struct pa_error *err)
 {
 	struct pa_store_entry entry;
 	int result = pa_store_stat(store, root, &entry, call, err);
@@ -37,12 +37,12 @@ static int list_below(struct pa_store *store, const char *root, struct listing *
 	result = pa_store_list(store, root, add_entry, listing, call, err);
 	if (listing->full)
 		return pa_error_set(err, PA_ERROR_PERMANENT, "'%s' in %s has more than %u entries", root,
-				    store->location, PA_MANIFEST_MAX_ENTRIES);
+		                    store->location, PA_MANIFEST_MAX_ENTRIES);
 	return result;
 }
 
 int pa_manifest_list(struct pa_store *store, const char *root, const struct pa_store_call *call,
-		     struct pa_manifest **ret, struct pa_error *err)
+                     struct pa_manifest **ret, struct pa_error *err)
 {
 	size_t root_length = strlen(root);
 	struct listing listing = {

@@ -148,8 +148,8 @@ static struct pa_fetch *next_fetch(struct pa_loader *loader, int64_t *ret_wake_n
 static void run(struct pa_loader *loader, struct pa_fetch *fetch, char *buffer)
 {
 	uint32_t *running = fetch->class == PA_LOAD_AHEAD       ? &loader->running_ahead
-			    : fetch->class == PA_LOAD_READAHEAD ? &loader->running_readahead
-								: NULL;
+	                    : fetch->class == PA_LOAD_READAHEAD ? &loader->running_readahead
+	                                                        : NULL;
 
 	if (running != NULL)
 		(*running)++;
@@ -293,7 +293,7 @@ static void join(struct pa_fetch *fetch, uint64_t want_first, uint64_t want_end,
 }
 
 struct pa_fetch *pa_loader_demand(struct pa_content *content, uint32_t index, uint64_t want_first,
-				  uint64_t want_end, int64_t deadline_ns)
+                                  uint64_t want_end, int64_t deadline_ns)
 {
 	struct pa_chunk *chunk = pa_content_chunk(content, index);
 	struct pa_fetch *fetch;

@@ -70,7 +70,7 @@ int pa_manifest_compare_paths(const char *a, const char *b)
 static int compare_entries(const void *a, const void *b)
 {
 	return pa_manifest_compare_paths(((const struct pa_store_entry *)a)->path,
-					 ((const struct pa_store_entry *)b)->path);
+	                                 ((const struct pa_store_entry *)b)->path);
 }
 
 /* The id of the entries so far and one more. */
@@ -162,8 +162,8 @@ const struct pa_store_entry *pa_manifest_find(const struct pa_manifest *manifest
 	size_t i = first_from(manifest, path);
 
 	return i < manifest->entry_count && strcmp(manifest->entries[i].path, path) == 0
-		   ? &manifest->entries[i]
-		   : NULL;
+	           ? &manifest->entries[i]
+	           : NULL;
 }
 
 uint64_t pa_manifest_bytes_below(const struct pa_manifest *manifest, const char *path)
@@ -174,7 +174,7 @@ uint64_t pa_manifest_bytes_below(const struct pa_manifest *manifest, const char 
 	for (size_t i = first_from(manifest, path); i < manifest->entry_count; i++) {
 		const struct pa_store_entry *entry = &manifest->entries[i];
 		if (length > 0 && (strncmp(entry->path, path, length) != 0 ||
-				   (entry->path[length] != '/' && entry->path[length] != '\0')))
+		                   (entry->path[length] != '/' && entry->path[length] != '\0')))
 			break;
 		if (entry->kind == PA_ENTRY_FILE)
 			bytes += entry->size_bytes;

@@ -22,7 +22,7 @@ struct shown {
 };
 
 static int shown_fill(struct shown *shown, const struct pa_data_set *data_set, const struct pa_inode *node,
-		      uint64_t id)
+                      uint64_t id)
 {
 	int length = pa_inode_path(node, shown->path, sizeof(shown->path));
 
@@ -138,7 +138,7 @@ static struct pa_inode *bind_next(struct bind_walk *walk)
 
 /* Shows what publishing does not: empty files, links and folders; a folder gets its mode and time last. */
 static int bind_show(struct pa_data_set *data_set, struct pa_inode *node, struct shown *shown,
-		     struct pa_error *err)
+                     struct pa_error *err)
 {
 	struct pa_cache *cache = data_set->cache;
 	struct pa_content *content = NULL;
@@ -148,7 +148,7 @@ static int bind_show(struct pa_data_set *data_set, struct pa_inode *node, struct
 		content = pa_content_of(data_set, node);
 	if (shown_fill(shown, data_set, node, content != NULL ? content->id : 0) < 0)
 		r = pa_error_set(err, PA_ERROR_PERMANENT, "a path below '%s' is longer than %d bytes",
-				 data_set->name, PA_PATH_ROOM - 1);
+		                 data_set->name, PA_PATH_ROOM - 1);
 	bool directory = node->kind == PA_ENTRY_DIRECTORY;
 	node->mirrored = true;
 	pthread_mutex_unlock(&cache->mutex);
@@ -196,14 +196,14 @@ static int bind_all(struct pa_data_set *data_set, struct pa_inode *top, struct p
 }
 
 int pa_data_set_bind_path(struct pa_data_set *data_set, const char *path, char *out, size_t room,
-			  struct pa_error *err)
+                          struct pa_error *err)
 {
 	struct pa_cache *cache = data_set->cache;
 	int r = 0;
 
 	if (!data_set->read_only)
 		return pa_error_set(err, PA_ERROR_NOT_FOUND, "%s is not read-only, so it cannot be bound",
-				    data_set->name);
+		                    data_set->name);
 	pthread_mutex_lock(&data_set->mirror_mutex);
 	pthread_mutex_lock(&cache->mutex);
 	struct pa_inode *node = pa_inode_by_path(data_set, path);
@@ -211,7 +211,7 @@ int pa_data_set_bind_path(struct pa_data_set *data_set, const char *path, char *
 		r = pa_error_set(err, PA_ERROR_NOT_FOUND, "'%s' is not in %s", path, data_set->name);
 	else if (node->resident_bytes != node->total_bytes)
 		r = pa_error_set(err, PA_ERROR_NOT_FOUND, "'%s' of %s is not all in memory", path,
-				 data_set->name);
+		                 data_set->name);
 	else
 		r = bind_all(data_set, node, err);
 	pthread_mutex_unlock(&cache->mutex);

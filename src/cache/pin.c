@@ -29,7 +29,7 @@ static uint64_t extent_end(const struct pa_extent *extent)
 }
 
 int pa_data_set_pin(struct pa_data_set *data_set, const struct pa_extent *extent, struct pa_pin **ret,
-		    struct pa_error *err)
+                    struct pa_error *err)
 {
 	struct pa_cache *cache = data_set->cache;
 
@@ -38,7 +38,7 @@ int pa_data_set_pin(struct pa_data_set *data_set, const struct pa_extent *extent
 	if (node == NULL) {
 		pthread_mutex_unlock(&cache->mutex);
 		return pa_error_set(err, PA_ERROR_NOT_FOUND, "pinning '%s' of %s: no such file or folder",
-				    extent->path, data_set->name);
+		                    extent->path, data_set->name);
 	}
 	struct pa_pin *pin = calloc(1, sizeof(*pin));
 	if (pin == NULL)

@@ -90,7 +90,7 @@ static bool verify(struct reading *reading, struct pa_chunk *chunk, int fd)
 	if (copy == NULL)
 		abort();
 	bool same = pa_region_read(fd, copy, bytes, (uint64_t)chunk->index * PA_CHUNK_BYTES, &err) == 0 &&
-		    pa_hash_equal(pa_hash_content(copy, bytes), expected);
+	            pa_hash_equal(pa_hash_content(copy, bytes), expected);
 	free(copy);
 	pthread_mutex_lock(&cache->mutex);
 	return same || chunk->changes != changes;
@@ -227,8 +227,8 @@ static int wait_for_chunk(struct reading *reading, struct pa_error *err)
 		return pa_error_set(err, PA_ERROR_CANCELLED, "the cache is being ended");
 	if (content->node == NULL && chunk == NULL)
 		return pa_error_set(err, PA_ERROR_CHANGED,
-				    "a file of %s was changed or removed since it was opened",
-				    content->data_set->name);
+		                    "a file of %s was changed or removed since it was opened",
+		                    content->data_set->name);
 	uint64_t changes = content->changes;
 	bool quiet = !content->writing;
 	struct pa_fetch *fetch = demand_all(reading, &fresh);
@@ -270,7 +270,7 @@ static uint64_t count_missing(const struct reading *reading)
 static bool reads_on(struct pa_file *file, uint64_t offset)
 {
 	bool on = offset <= file->next_offset + SEQUENTIAL_SLACK_BYTES &&
-		  offset + SEQUENTIAL_SLACK_BYTES >= file->next_offset;
+	          offset + SEQUENTIAL_SLACK_BYTES >= file->next_offset;
 
 	if (!on)
 		file->missing = false;
@@ -312,14 +312,14 @@ static int read_all(struct reading *reading, struct pa_error *err)
 }
 
 int pa_file_read(struct pa_file *file, uint64_t offset, void *data, size_t bytes, size_t *ret_bytes,
-		 struct pa_read_account *account, const struct pa_store_call *call, struct pa_error *err)
+                 struct pa_read_account *account, const struct pa_store_call *call, struct pa_error *err)
 {
 	struct pa_content *content = file->content;
 	struct pa_cache *cache = content->cache;
 
 	if ((file->flags & PA_FILE_READ) == 0)
 		return pa_error_set_errno(err, EBADF, "a file of %s was not opened for reading",
-					  file->data_set->name);
+		                          file->data_set->name);
 	pthread_mutex_lock(&cache->mutex);
 	struct reading reading = {
 	    .file = file,
@@ -330,8 +330,8 @@ int pa_file_read(struct pa_file *file, uint64_t offset, void *data, size_t bytes
 	    .call = call,
 	};
 	reading.end = offset >= content->size_bytes          ? offset
-		      : bytes < content->size_bytes - offset ? offset + bytes
-							     : content->size_bytes;
+	              : bytes < content->size_bytes - offset ? offset + bytes
+	                                                     : content->size_bytes;
 	uint64_t missing_bytes = count_missing(&reading);
 	if (missing_bytes == 0 && file->missing && reading.sequential && reading.end > offset)
 		read_ahead(&reading, chunk_at(reading.end - 1));

@@ -114,7 +114,7 @@ int pa_region_write(int fd, const void *data, size_t bytes, uint64_t offset, str
 {
 	for (size_t done_bytes = 0; done_bytes < bytes;) {
 		ssize_t put = pwrite(fd, (const char *)data + done_bytes, bytes - done_bytes,
-				     (off_t)(offset + done_bytes));
+		                     (off_t)(offset + done_bytes));
 		if (put < 0 && errno == EINTR)
 			continue;
 		if (put < 0)
@@ -135,8 +135,8 @@ int pa_region_read(int fd, void *data, size_t bytes, uint64_t offset, struct pa_
 			return pa_error_set_errno(err, errno, "reading from the cache folder");
 		if (got == 0)
 			return pa_error_set(err, PA_ERROR_BUG,
-					    "a cache file ends at %" PRIu64 ", before its content does",
-					    offset + done_bytes);
+			                    "a cache file ends at %" PRIu64 ", before its content does",
+			                    offset + done_bytes);
 		done_bytes += (size_t)got;
 	}
 	return 0;
@@ -177,7 +177,7 @@ int pa_region_truncate(const struct pa_region *region, uint64_t id, uint64_t siz
 /* ---- the mirror ---- */
 
 int pa_mirror_open(struct pa_mirror *mirror, const struct pa_region *region, uint64_t number,
-		   struct pa_error *err)
+                   struct pa_error *err)
 {
 	char path[FILE_NAME_ROOM + 8];
 
@@ -278,7 +278,7 @@ static int show_once(const struct pa_mirror *mirror, const struct pa_store_entry
 }
 
 int pa_mirror_show(struct pa_mirror *mirror, const struct pa_store_entry *entry, uint64_t id,
-		   struct pa_error *err)
+                   struct pa_error *err)
 {
 	int r = show_once(mirror, entry, id);
 
@@ -298,7 +298,7 @@ void pa_mirror_hide(struct pa_mirror *mirror, const char *path, bool directory)
 }
 
 int pa_mirror_finish_folder(struct pa_mirror *mirror, const struct pa_store_entry *entry,
-			    struct pa_error *err)
+                            struct pa_error *err)
 {
 	const char *path = *entry->path != '\0' ? entry->path : ".";
 
@@ -309,14 +309,14 @@ int pa_mirror_finish_folder(struct pa_mirror *mirror, const struct pa_store_entr
 }
 
 int pa_mirror_path(const struct pa_mirror *mirror, const char *path, char *out, size_t room,
-		   struct pa_error *err)
+                   struct pa_error *err)
 {
 	int length = snprintf(out, room, "%s/%" PRIu64 "/tree%s%s", mirror->region->directory, mirror->number,
-			      *path != '\0' ? "/" : "", path);
+	                      *path != '\0' ? "/" : "", path);
 
 	if (length < 0 || (size_t)length >= room)
 		return pa_error_set(err, PA_ERROR_PERMANENT,
-				    "the path of '%s' in the cache folder is longer than %zu bytes", path,
-				    room - 1);
+		                    "the path of '%s' in the cache folder is longer than %zu bytes", path,
+		                    room - 1);
 	return 0;
 }

@@ -44,17 +44,17 @@ struct pa_mirror {
 };
 
 int pa_mirror_open(struct pa_mirror *mirror, const struct pa_region *region, uint64_t number,
-		   struct pa_error *err);
+                   struct pa_error *err);
 void pa_mirror_close(struct pa_mirror *mirror);
 /* Shows one entry under its path; the folders above are made. `id` is the content of a file. */
 int pa_mirror_show(struct pa_mirror *mirror, const struct pa_store_entry *entry, uint64_t id,
-		   struct pa_error *err);
+                   struct pa_error *err);
 void pa_mirror_hide(struct pa_mirror *mirror, const char *path, bool directory);
 /* Sets a folder's mode and time, when all in it is there. */
 int pa_mirror_finish_folder(struct pa_mirror *mirror, const struct pa_store_entry *entry,
-			    struct pa_error *err);
+                            struct pa_error *err);
 /* The absolute path of an entry. */
 int pa_mirror_path(const struct pa_mirror *mirror, const char *path, char *out, size_t room,
-		   struct pa_error *err);
+                   struct pa_error *err);
 
 #endif

@@ -17,7 +17,7 @@ static struct pa_inode *live_node(const struct pa_data_set *data_set, uint64_t i
 
 	if (node == NULL)
 		pa_error_set_errno(err, ENOENT, "inode %llu of %s", (unsigned long long)inode,
-				   data_set->name);
+		                   data_set->name);
 	return node;
 }
 
@@ -29,7 +29,7 @@ static int check_name(const char *name, struct pa_error *err)
 		return pa_error_set_errno(err, EINVAL, "the name '%s'", name);
 	if (length > NAME_MAX_BYTES)
 		return pa_error_set_errno(err, ENAMETOOLONG, "a name of %zu bytes; at most %d", length,
-					  NAME_MAX_BYTES);
+		                          NAME_MAX_BYTES);
 	return 0;
 }
 
@@ -39,7 +39,7 @@ pthread_mutex_t *pa_tree_name_mutex(struct pa_data_set *data_set, uint64_t paren
 }
 
 int pa_tree_store_path(struct pa_data_set *data_set, uint64_t parent, const char *name,
-		       char out[PA_PATH_ROOM], struct pa_error *err)
+                       char out[PA_PATH_ROOM], struct pa_error *err)
 {
 	int r = check_name(name, err);
 
@@ -58,7 +58,7 @@ int pa_tree_store_path(struct pa_data_set *data_set, uint64_t parent, const char
 }
 
 int pa_tree_lookup(struct pa_data_set *data_set, uint64_t parent, const char *name, struct pa_attributes *ret,
-		   struct pa_error *err)
+                   struct pa_error *err)
 {
 	int r = 0;
 
@@ -70,13 +70,13 @@ int pa_tree_lookup(struct pa_data_set *data_set, uint64_t parent, const char *na
 		pa_inode_attributes(node, ret);
 	else
 		r = pa_error_set_errno(err, folder != NULL && folder->closed ? EACCES : ENOENT, "'%s' of %s",
-				       name, data_set->name);
+		                       name, data_set->name);
 	pthread_mutex_unlock(&data_set->cache->mutex);
 	return r;
 }
 
 int pa_tree_attributes(struct pa_data_set *data_set, uint64_t inode, struct pa_attributes *ret,
-		       struct pa_error *err)
+                       struct pa_error *err)
 {
 	pthread_mutex_lock(&data_set->cache->mutex);
 	const struct pa_inode *node = live_node(data_set, inode, err);
@@ -96,7 +96,7 @@ void pa_tree_path(struct pa_data_set *data_set, uint64_t inode, char *out, size_
 }
 
 int pa_tree_read_link(struct pa_data_set *data_set, uint64_t inode, char *out, size_t room,
-		      struct pa_error *err)
+                      struct pa_error *err)
 {
 	int r = 0;
 
@@ -106,7 +106,7 @@ int pa_tree_read_link(struct pa_data_set *data_set, uint64_t inode, char *out, s
 		r = -(int)err->class;
 	else if (node->kind != PA_ENTRY_SYMLINK)
 		r = pa_error_set_errno(err, EINVAL, "inode %llu of %s is no symbolic link",
-				       (unsigned long long)inode, data_set->name);
+		                       (unsigned long long)inode, data_set->name);
 	else if (strlen(node->link_target) >= room)
 		r = pa_error_set_errno(err, ENAMETOOLONG, "the link '%s' of %s", node->name, data_set->name);
 	else
@@ -116,7 +116,7 @@ int pa_tree_read_link(struct pa_data_set *data_set, uint64_t inode, char *out, s
 }
 
 int pa_tree_list(struct pa_data_set *data_set, uint64_t inode, uint64_t cookie, pa_tree_entry_fn each,
-		 void *context, struct pa_error *err)
+                 void *context, struct pa_error *err)
 {
 	struct pa_attributes attributes;
 	bool more = true;
@@ -128,10 +128,10 @@ int pa_tree_list(struct pa_data_set *data_set, uint64_t inode, uint64_t cookie, 
 		r = -(int)err->class;
 	else if (folder->kind != PA_ENTRY_DIRECTORY)
 		r = pa_error_set_errno(err, ENOTDIR, "inode %llu of %s", (unsigned long long)inode,
-				       data_set->name);
+		                       data_set->name);
 	else if (folder->closed)
 		r = pa_error_set_errno(err, EACCES, "the folder '%s' of %s is closed to us at the source",
-				       folder->name, data_set->name);
+		                       folder->name, data_set->name);
 	while (r == 0 && more) {
 		const struct pa_inode *child = pa_inode_next_child(folder, cookie);
 		if (child == NULL)
@@ -153,7 +153,7 @@ static int check_writable(const struct pa_data_set *data_set, const char *name, 
 
 /* After the store has made something: its node. */
 static int add_made(struct pa_data_set *data_set, uint64_t parent, const char *name, const char *path,
-		    struct pa_attributes *ret, const struct pa_store_call *call, struct pa_error *err)
+                    struct pa_attributes *ret, const struct pa_store_call *call, struct pa_error *err)
 {
 	struct pa_store_entry entry;
 	int r = pa_store_stat(data_set->store, path, &entry, call, err);
@@ -178,7 +178,7 @@ static int add_made(struct pa_data_set *data_set, uint64_t parent, const char *n
 }
 
 int pa_tree_make_directory(struct pa_data_set *data_set, uint64_t parent, const char *name, uint32_t mode,
-			   struct pa_attributes *ret, const struct pa_store_call *call, struct pa_error *err)
+                           struct pa_attributes *ret, const struct pa_store_call *call, struct pa_error *err)
 {
 	char path[PA_PATH_ROOM];
 	int r = check_writable(data_set, name, err);
@@ -196,7 +196,7 @@ int pa_tree_make_directory(struct pa_data_set *data_set, uint64_t parent, const 
 }
 
 int pa_tree_make_symlink(struct pa_data_set *data_set, uint64_t parent, const char *name, const char *target,
-			 struct pa_attributes *ret, const struct pa_store_call *call, struct pa_error *err)
+                         struct pa_attributes *ret, const struct pa_store_call *call, struct pa_error *err)
 {
 	char path[PA_PATH_ROOM];
 	int r = check_writable(data_set, name, err);
@@ -251,7 +251,7 @@ static uint64_t touch_name(struct pa_data_set *data_set, uint64_t parent, const 
 }
 
 int pa_tree_remove(struct pa_data_set *data_set, uint64_t parent, const char *name, bool directory,
-		   const struct pa_store_call *call, struct pa_error *err)
+                   const struct pa_store_call *call, struct pa_error *err)
 {
 	char path[PA_PATH_ROOM];
 	int r = check_writable(data_set, name, err);
@@ -276,7 +276,7 @@ int pa_tree_remove(struct pa_data_set *data_set, uint64_t parent, const char *na
 
 /* The content of a file, referenced, with the turn to change it; `ret` NULL for what is no file. */
 static int begin_attributes(struct pa_data_set *data_set, uint64_t inode, struct pa_content **ret,
-			    const struct pa_store_call *call, struct pa_error *err)
+                            const struct pa_store_call *call, struct pa_error *err)
 {
 	struct pa_content *content = NULL;
 	int r = 0;
@@ -319,8 +319,8 @@ static void end_attributes(struct pa_content *content, bool changed, const struc
 }
 
 int pa_tree_set_attributes(struct pa_data_set *data_set, uint64_t inode,
-			   const struct pa_store_attributes *attributes, struct pa_attributes *ret,
-			   const struct pa_store_call *call, struct pa_error *err)
+                           const struct pa_store_attributes *attributes, struct pa_attributes *ret,
+                           const struct pa_store_call *call, struct pa_error *err)
 {
 	struct pa_content *content = NULL;
 	struct pa_store_entry entry;
@@ -406,8 +406,8 @@ static void move_node(struct pa_data_set *data_set, uint64_t inode, uint64_t new
 
 /* Within the name locks. */
 static int rename_named(struct pa_data_set *data_set, uint64_t parent, const char *name, uint64_t new_parent,
-			const char *new_name, bool no_replace, const struct pa_store_call *call,
-			struct pa_error *err)
+                        const char *new_name, bool no_replace, const struct pa_store_call *call,
+                        struct pa_error *err)
 {
 	struct pa_content *content = NULL;
 	struct pa_store_entry entry;
@@ -439,8 +439,8 @@ static int rename_named(struct pa_data_set *data_set, uint64_t parent, const cha
 }
 
 int pa_tree_rename(struct pa_data_set *data_set, uint64_t parent, const char *name, uint64_t new_parent,
-		   const char *new_name, bool no_replace, const struct pa_store_call *call,
-		   struct pa_error *err)
+                   const char *new_name, bool no_replace, const struct pa_store_call *call,
+                   struct pa_error *err)
 {
 	int r = check_writable(data_set, name, err);
 

@@ -26,8 +26,8 @@ struct pa_attributes {
 	uint64_t generation; /* counts changes of content: a reader may keep pages while it stays */
 };
 
-int pa_tree_lookup(struct pa_data_set *data_set, uint64_t parent, const char *name,
-                   struct pa_attributes *ret, struct pa_error *err);
+int pa_tree_lookup(struct pa_data_set *data_set, uint64_t parent, const char *name, struct pa_attributes *ret,
+                   struct pa_error *err);
 int pa_tree_attributes(struct pa_data_set *data_set, uint64_t inode, struct pa_attributes *ret,
                        struct pa_error *err);
 /* "a/b/c" of an inode, for messages and profiles; "" for the root or one that is gone. */
@@ -43,17 +43,15 @@ int pa_tree_list(struct pa_data_set *data_set, uint64_t inode, uint64_t cookie, 
                  void *context, struct pa_error *err);
 
 /* Changes: the source first, then the tree. */
-int pa_tree_make_directory(struct pa_data_set *data_set, uint64_t parent, const char *name,
-                           uint32_t mode, struct pa_attributes *ret, const struct pa_store_call *call,
-                           struct pa_error *err);
-int pa_tree_make_symlink(struct pa_data_set *data_set, uint64_t parent, const char *name,
-                         const char *target, struct pa_attributes *ret,
-                         const struct pa_store_call *call, struct pa_error *err);
+int pa_tree_make_directory(struct pa_data_set *data_set, uint64_t parent, const char *name, uint32_t mode,
+                           struct pa_attributes *ret, const struct pa_store_call *call, struct pa_error *err);
+int pa_tree_make_symlink(struct pa_data_set *data_set, uint64_t parent, const char *name, const char *target,
+                         struct pa_attributes *ret, const struct pa_store_call *call, struct pa_error *err);
 int pa_tree_remove(struct pa_data_set *data_set, uint64_t parent, const char *name, bool directory,
                    const struct pa_store_call *call, struct pa_error *err);
-int pa_tree_rename(struct pa_data_set *data_set, uint64_t parent, const char *name,
-                   uint64_t new_parent, const char *new_name, bool no_replace,
-                   const struct pa_store_call *call, struct pa_error *err);
+int pa_tree_rename(struct pa_data_set *data_set, uint64_t parent, const char *name, uint64_t new_parent,
+                   const char *new_name, bool no_replace, const struct pa_store_call *call,
+                   struct pa_error *err);
 int pa_tree_set_attributes(struct pa_data_set *data_set, uint64_t inode,
                            const struct pa_store_attributes *attributes, struct pa_attributes *ret,
                            const struct pa_store_call *call, struct pa_error *err);
@@ -77,8 +75,7 @@ int pa_file_create(struct pa_data_set *data_set, uint64_t parent, const char *na
 /* Always releases; an error says that the source may not have all that was written. */
 int pa_file_close(struct pa_file *file, const struct pa_store_call *call, struct pa_error *err);
 /* What close(2) waits for (FUSE FLUSH), and fsync: returns when the source has what was written. */
-int pa_file_flush(struct pa_file *file, bool sync, const struct pa_store_call *call,
-                  struct pa_error *err);
+int pa_file_flush(struct pa_file *file, bool sync, const struct pa_store_call *call, struct pa_error *err);
 
 /* What one read did, for the account of its task. */
 struct pa_read_account {
@@ -91,8 +88,7 @@ struct pa_read_account {
  * `account` is added to; may be NULL. A read of content that changed at the source since it was opened and is not in memory
  * is PA_ERROR_CHANGED (ESTALE). */
 int pa_file_read(struct pa_file *file, uint64_t offset, void *data, size_t bytes, size_t *ret_bytes,
-                 struct pa_read_account *account, const struct pa_store_call *call,
-                 struct pa_error *err);
+                 struct pa_read_account *account, const struct pa_store_call *call, struct pa_error *err);
 /* Goes through to the source; what is cached of the file follows. */
 int pa_file_write(struct pa_file *file, uint64_t offset, const void *data, size_t bytes,
                   const struct pa_store_call *call, struct pa_error *err);

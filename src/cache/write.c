@@ -100,7 +100,7 @@ static void undo(struct change *change, bool written)
 		else if (written && chunk != NULL && chunk->state == PA_CHUNK_LOADING)
 			chunk->overwritten = true;
 		else if (written && chunk != NULL && chunk->state == PA_CHUNK_PRESENT &&
-			 chunk->readers == 0 && content->whole_holds == 0)
+		         chunk->readers == 0 && content->whole_holds == 0)
 			pa_cache_evict(content->cache, chunk);
 	}
 }
@@ -155,7 +155,7 @@ static bool write_chunk(struct change *change, uint32_t index, int region_fd)
 	part_of(change, index, &from, &bytes);
 	pthread_mutex_unlock(&content->cache->mutex);
 	bool stored = region_fd >= 0 && pa_region_write(region_fd, change->data + (from - change->offset),
-							bytes, from, &err) == 0;
+	                                                bytes, from, &err) == 0;
 	pthread_mutex_lock(&content->cache->mutex);
 	chunk->readers--;
 	pthread_cond_broadcast(&content->cache->changed);
@@ -228,7 +228,7 @@ static void take_over(struct change *change, int region_fd)
 
 /* Locked, within the turn; lets go of the mutex. */
 static int write_in_turn(struct pa_file *file, struct change *change, const struct pa_store_call *call,
-			 struct pa_error *err)
+                         struct pa_error *err)
 {
 	struct pa_content *content = change->content;
 	struct pa_cache *cache = content->cache;
@@ -238,12 +238,12 @@ static int write_in_turn(struct pa_file *file, struct change *change, const stru
 		return r;
 	pthread_mutex_unlock(&cache->mutex);
 	r = pa_store_write(file->data_set->store, file->store_file, change->data,
-			   (size_t)(change->end - change->offset), change->offset, call, err);
+	                   (size_t)(change->end - change->offset), change->offset, call, err);
 	/* A write behind the end leaves a gap, in memory as in the source. */
 	int region_fd = -1;
 	struct pa_error memory = PA_ERROR_INIT;
 	if (r == 0 && (pa_file_open_region(file, &region_fd, &memory) < 0 ||
-		       pa_region_extend(region_fd, change->new_size_bytes, &memory) < 0))
+	               pa_region_extend(region_fd, change->new_size_bytes, &memory) < 0))
 		region_fd = -1; /* without it, memory just has no part in this */
 	pthread_mutex_lock(&cache->mutex);
 	if (r < 0)
@@ -257,14 +257,14 @@ static int write_in_turn(struct pa_file *file, struct change *change, const stru
 }
 
 int pa_file_write(struct pa_file *file, uint64_t offset, const void *data, size_t bytes,
-		  const struct pa_store_call *call, struct pa_error *err)
+                  const struct pa_store_call *call, struct pa_error *err)
 {
 	struct pa_content *content = file->content;
 	struct pa_cache *cache = content->cache;
 
 	if ((file->flags & PA_FILE_WRITE) == 0)
 		return pa_error_set_errno(err, EBADF, "a file of %s was not opened for writing",
-					  file->data_set->name);
+		                          file->data_set->name);
 	if (bytes == 0)
 		return 0;
 	pthread_mutex_lock(&cache->mutex);

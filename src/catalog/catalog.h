@@ -36,8 +36,8 @@ char *pa_catalog_default_path(char *out, size_t room);
  * and a hash of tasks and edges, its *shape*; history of an older shape stays with the tasks that are still
  * there).  `forecast` may be NULL. */
 int pa_catalog_store_pipeline(struct pa_catalog *catalog, const struct pa_pipeline *pipeline,
-			      const struct pa_forecast *forecast, int64_t *ret_pipeline_id,
-			      struct pa_error *err);
+                              const struct pa_forecast *forecast, int64_t *ret_pipeline_id,
+                              struct pa_error *err);
 
 struct pa_task_run {
 	const char *task_id;
@@ -66,17 +66,17 @@ struct pa_run_record {
 
 /* A run that has ended; one transaction. */
 int pa_catalog_store_run(struct pa_catalog *catalog, int64_t pipeline_id, const struct pa_run_record *run,
-			 int64_t *ret_run_id, struct pa_error *err);
+                         int64_t *ret_run_id, struct pa_error *err);
 
 /* The history of a pipeline by name (its successful task runs, newest 50 runs, however they got their data: durations are
  * without stall; but not with all data "local", where bytes are not seen), in the arena. */
 int pa_catalog_load_history(struct pa_catalog *catalog, struct pa_arena *arena, const char *pipeline_name,
-			    struct pa_history *ret, struct pa_error *err);
+                            struct pa_history *ret, struct pa_error *err);
 
 /* Of the newest run that had predictions: the mean of |real - predicted| over its tasks' starts, as a share of its
  * makespan; NAN when there is none. */
 int pa_catalog_start_error(struct pa_catalog *catalog, const char *pipeline_name, double *ret,
-			   struct pa_error *err);
+                           struct pa_error *err);
 
 struct pa_catalog_source {
 	const char *match;    /* claim:NAME or a URI prefix */
@@ -84,7 +84,7 @@ struct pa_catalog_source {
 	uint64_t bandwidth_bps;
 };
 int pa_catalog_store_source(struct pa_catalog *catalog, const struct pa_catalog_source *source,
-			    struct pa_error *err);
+                            struct pa_error *err);
 struct pa_catalog_manifest {
 	const char *data_set;
 	const char *id; /* 32 hex digits */
@@ -92,18 +92,18 @@ struct pa_catalog_manifest {
 	uint64_t total_bytes;
 };
 int pa_catalog_store_manifest(struct pa_catalog *catalog, const struct pa_catalog_manifest *manifest,
-			      struct pa_error *err);
+                              struct pa_error *err);
 
 /* The DDL as text. */
 const char *pa_catalog_schema(void);
 /* One read-only statement; prints rows as a table or as a JSON array of objects. PA_ERROR_INPUT for bad or writing SQL. */
 int pa_catalog_query(struct pa_catalog *catalog, const char *sql, bool json, struct pa_buffer *out,
-		     struct pa_error *err);
+                     struct pa_error *err);
 /* All tables as one JSON document. */
 int pa_catalog_export(struct pa_catalog *catalog, struct pa_buffer *out, struct pa_error *err);
 /* Executions recorded elsewhere, from JSON text: a WfCommons instance (WfFormat 1.5) or an Argo Workflow with
  * status.nodes; returns how many runs were taken in. `name` overrides the pipeline's name (NULL: the file's own). */
 int pa_catalog_import_runs(struct pa_catalog *catalog, const char *file, const char *text, size_t bytes,
-			   const char *name, size_t *ret_runs, struct pa_error *err);
+                           const char *name, size_t *ret_runs, struct pa_error *err);
 
 #endif

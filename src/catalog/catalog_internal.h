@@ -36,13 +36,13 @@ int pa_catalog_prepare(struct pa_catalog *catalog, const char *sql, sqlite3_stmt
 /* Resets, then binds by a letter each: s text (NULL: null), i int64_t, u uint64_t (held to what SQLite has),
  * d double (not finite: null), p text in which passwords are made out (see pa_catalog_redact). */
 int pa_catalog_bind(struct pa_catalog *catalog, sqlite3_stmt *statement, struct pa_error *err,
-		    const char *types, ...);
+                    const char *types, ...);
 int pa_catalog_step(struct pa_catalog *catalog, sqlite3_stmt *statement, bool *ret_row, struct pa_error *err);
 /* Steps to the end, whatever rows come. */
 int pa_catalog_complete(struct pa_catalog *catalog, sqlite3_stmt *statement, struct pa_error *err);
 /* For a statement that gives one integer: PA_ERROR_NOT_FOUND when it gives no row. */
 int pa_catalog_integer(struct pa_catalog *catalog, sqlite3_stmt *statement, int64_t *ret,
-		       struct pa_error *err);
+                       struct pa_error *err);
 int pa_catalog_execute(struct pa_catalog *catalog, const char *sql, struct pa_error *err);
 int pa_catalog_begin(struct pa_catalog *catalog, struct pa_error *err);
 /* Commits when `result` is 0, else rolls back and returns it. */
@@ -57,7 +57,7 @@ struct pa_catalog_migration {
 extern const struct pa_catalog_migration pa_catalog_migrations[];
 extern const size_t pa_catalog_migration_count;
 int pa_catalog_migrate(struct pa_catalog *catalog, const struct pa_catalog_migration *migrations,
-		       size_t count, struct pa_error *err);
+                       size_t count, struct pa_error *err);
 
 /* text.c */
 bool pa_catalog_is_utf8(const char *text, size_t bytes);
@@ -73,7 +73,7 @@ void pa_catalog_put_cell(struct pa_buffer *out, sqlite3_stmt *statement, int col
 
 /* pipelines.c, runs.c: the work of the public functions, inside a transaction of the caller. */
 int pa_catalog_write_pipeline(struct pa_catalog *catalog, const struct pa_pipeline *pipeline,
-			      const struct pa_forecast *forecast, int64_t *ret_id, struct pa_error *err);
+                              const struct pa_forecast *forecast, int64_t *ret_id, struct pa_error *err);
 /* What a run that was recorded elsewhere has besides. */
 struct pa_catalog_origin {
 	const char *import_key;
@@ -81,7 +81,7 @@ struct pa_catalog_origin {
 	    durations_s; /* in the order of the run's tasks, where the record has no start and end; or NULL */
 };
 int pa_catalog_write_run(struct pa_catalog *catalog, int64_t pipeline_id, const struct pa_run_record *run,
-			 const struct pa_catalog_origin *origin, int64_t *ret_id, struct pa_error *err);
+                         const struct pa_catalog_origin *origin, int64_t *ret_id, struct pa_error *err);
 
 /* import_*.c: one execution, as far as a file tells. */
 struct pa_catalog_import {
@@ -93,9 +93,9 @@ struct json_t;
 bool pa_catalog_is_wfformat(const struct json_t *root);
 bool pa_catalog_is_workflow(const struct json_t *root);
 int pa_catalog_read_wfformat(struct pa_arena *arena, const char *file, const struct json_t *root,
-			     struct pa_catalog_import *ret, struct pa_error *err);
+                             struct pa_catalog_import *ret, struct pa_error *err);
 int pa_catalog_read_workflow(struct pa_arena *arena, const char *file, const struct json_t *root,
-			     struct pa_catalog_import *ret, struct pa_error *err);
+                             struct pa_catalog_import *ret, struct pa_error *err);
 /* Milliseconds since 1970 of a time in RFC 3339 or ISO 8601's basic form; false for anything else. */
 bool pa_catalog_parse_time(const char *text, int64_t *ret_ms);
 

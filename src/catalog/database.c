@@ -57,7 +57,7 @@ int pa_catalog_failed(struct pa_catalog *catalog, struct pa_error *err, const ch
 		}
 	}
 	return pa_error_set(err, class, "%s: %s: %s; %s", catalog->path, what,
-			    sqlite3_errmsg(catalog->database), advice);
+	                    sqlite3_errmsg(catalog->database), advice);
 }
 
 int pa_catalog_prepare(struct pa_catalog *catalog, const char *sql, sqlite3_stmt **ret, struct pa_error *err)
@@ -94,7 +94,7 @@ static int bind_redacted(sqlite3_stmt *statement, int index, const char *text)
 static int bind_real(sqlite3_stmt *statement, int index, double value)
 {
 	return isfinite(value) ? sqlite3_bind_double(statement, index, value)
-			       : sqlite3_bind_null(statement, index);
+	                       : sqlite3_bind_null(statement, index);
 }
 
 static int bind_size(sqlite3_stmt *statement, int index, uint64_t value)
@@ -103,7 +103,7 @@ static int bind_size(sqlite3_stmt *statement, int index, uint64_t value)
 }
 
 int pa_catalog_bind(struct pa_catalog *catalog, sqlite3_stmt *statement, struct pa_error *err,
-		    const char *types, ...)
+                    const char *types, ...)
 {
 	va_list arguments;
 	int code = SQLITE_OK;
@@ -132,7 +132,7 @@ int pa_catalog_bind(struct pa_catalog *catalog, sqlite3_stmt *statement, struct 
 	va_end(arguments);
 	if (code == SQLITE_TOOBIG)
 		return pa_error_set(err, PA_ERROR_INPUT, "%s: a text is larger than the limit of 16 MiB",
-				    catalog->path);
+		                    catalog->path);
 	if (code != SQLITE_OK)
 		return pa_catalog_failed(catalog, err, "a value cannot be bound");
 	return 0;
@@ -160,7 +160,7 @@ int pa_catalog_complete(struct pa_catalog *catalog, sqlite3_stmt *statement, str
 }
 
 int pa_catalog_integer(struct pa_catalog *catalog, sqlite3_stmt *statement, int64_t *ret,
-		       struct pa_error *err)
+                       struct pa_error *err)
 {
 	bool row = false;
 	int result = pa_catalog_step(catalog, statement, &row, err);
@@ -219,7 +219,7 @@ char *pa_catalog_default_path(char *out, size_t room)
 	if (path != NULL && path[0] != '\0')
 		snprintf(out, room, "%s", path);
 	else if (state != NULL &&
-		 state[0] == '/') /* the XDG specification: a relative path is to be ignored */
+	         state[0] == '/') /* the XDG specification: a relative path is to be ignored */
 		snprintf(out, room, "%s/pipeahead/catalog.db", state);
 	else
 		snprintf(out, room, "%s/.local/state/pipeahead/catalog.db", home == NULL ? "" : home);
@@ -236,7 +236,7 @@ static int make_folders(const char *path, struct pa_error *err)
 		*slash = '\0';
 		if (mkdir(copy, 0700) != 0 && errno != EEXIST && errno != EROFS && errno != EACCES)
 			return pa_error_set_errno(err, errno, "%s: the folder of the catalog cannot be made",
-						  copy);
+			                          copy);
 		*slash = '/';
 	}
 	return 0;
@@ -285,7 +285,8 @@ static int use_wal(struct pa_catalog *catalog, struct pa_error *err)
 	int64_t deadline_ns = pa_clock_deadline(PA_CATALOG_BUSY_MS * PA_NS_PER_MS);
 	int status;
 
-	while ((status = sqlite3_exec(catalog->database, "PRAGMA journal_mode = WAL", NULL, NULL, NULL)) == SQLITE_BUSY &&
+	while ((status = sqlite3_exec(catalog->database, "PRAGMA journal_mode = WAL", NULL, NULL, NULL)) ==
+	           SQLITE_BUSY &&
 	       pa_clock_ns() < deadline_ns)
 		sqlite3_sleep(OPEN_RETRY_MS);
 	return status == SQLITE_OK ? 0 : pa_catalog_failed(catalog, err, "cannot be opened");

@@ -11,11 +11,12 @@
 #define NEWEST_RUNS                                                                                          \
 	"WITH newest AS (SELECT run.id, row_number() OVER (ORDER BY started_ms DESC, run.id DESC) - 1 AS "   \
 	"age"                                                                                                \
-	" FROM run JOIN pipeline ON pipeline.id = run.pipeline_id WHERE pipeline.name = ?1 AND run.mode <> 'local'"   \
+	" FROM run JOIN pipeline ON pipeline.id = run.pipeline_id WHERE pipeline.name = ?1 AND run.mode <> " \
+	"'local'"                                                                                            \
 	" ORDER BY started_ms DESC, run.id DESC LIMIT ?2) "
 
 static int load_observations(struct pa_catalog *catalog, struct pa_arena *arena, const char *name,
-			     struct pa_history *history, struct pa_error *err)
+                             struct pa_history *history, struct pa_error *err)
 {
 	static const char sql[] = NEWEST_RUNS
 	    "SELECT task.name, task.template, newest.age, task_run.duration, task_run.input_bytes,"
@@ -65,7 +66,7 @@ static const char *same_or_new(struct pa_arena *arena, sqlite3_stmt *statement, 
 
 /* One profile a task: trim_profiles() in runs.c sees to it. */
 static int load_profile(struct pa_catalog *catalog, struct pa_arena *arena, const char *name,
-			struct pa_history *history, struct pa_error *err)
+                        struct pa_history *history, struct pa_error *err)
 {
 	static const char sql[] =
 	    "SELECT task.name, data_set, path, read_bytes, first_open FROM access_profile"
@@ -90,8 +91,8 @@ static int load_profile(struct pa_catalog *catalog, struct pa_arena *arena, cons
 		    .path = pa_catalog_column(arena, statement, 2),
 		    .read_bytes = (uint64_t)sqlite3_column_int64(statement, 3),
 		    .first_open_s = sqlite3_column_type(statement, 4) == SQLITE_NULL
-					? NAN
-					: sqlite3_column_double(statement, 4),
+		                        ? NAN
+		                        : sqlite3_column_double(statement, 4),
 		};
 		result = pa_catalog_step(catalog, statement, &row, err);
 	}
@@ -101,7 +102,7 @@ static int load_profile(struct pa_catalog *catalog, struct pa_arena *arena, cons
 }
 
 static int count_runs(struct pa_catalog *catalog, const char *name, struct pa_history *history,
-		      struct pa_error *err)
+                      struct pa_error *err)
 {
 	PA_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
 	int64_t count = 0;
@@ -117,7 +118,7 @@ static int count_runs(struct pa_catalog *catalog, const char *name, struct pa_hi
 }
 
 int pa_catalog_load_history(struct pa_catalog *catalog, struct pa_arena *arena, const char *pipeline_name,
-			    struct pa_history *ret, struct pa_error *err)
+                            struct pa_history *ret, struct pa_error *err)
 {
 	struct pa_history history = {0};
 	/* One read transaction: the three parts are of one moment. */
@@ -136,7 +137,7 @@ int pa_catalog_load_history(struct pa_catalog *catalog, struct pa_arena *arena, 
 }
 
 int pa_catalog_start_error(struct pa_catalog *catalog, const char *pipeline_name, double *ret,
-			   struct pa_error *err)
+                           struct pa_error *err)
 {
 	static const char sql[] = NEWEST_RUNS
 	    "SELECT avg(abs(task_run.actual_start - task_run.predicted_start)) / run.makespan FROM newest"
@@ -150,7 +151,7 @@ int pa_catalog_start_error(struct pa_catalog *catalog, const char *pipeline_name
 
 	if (result == 0)
 		result = pa_catalog_bind(catalog, statement, err, "si", pipeline_name,
-					 (int64_t)PA_CATALOG_HISTORY_RUNS);
+		                         (int64_t)PA_CATALOG_HISTORY_RUNS);
 	if (result == 0)
 		result = pa_catalog_step(catalog, statement, &row, err);
 	if (result == 0)

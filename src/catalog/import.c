@@ -60,7 +60,7 @@ static char *key_of(const json_t *root, const char *name, char out[PA_HASH128_TE
 {
 	char *text = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
 	struct pa_hash_part parts[] = {{text == NULL ? "" : text, text == NULL ? 0 : strlen(text)},
-				       {name, strlen(name)}};
+	                               {name, strlen(name)}};
 
 	pa_hash_format(pa_hash_name(parts, 2), out);
 	free(text);
@@ -68,7 +68,7 @@ static char *key_of(const json_t *root, const char *name, char out[PA_HASH128_TE
 }
 
 static int import_one(struct pa_catalog *catalog, struct pa_arena *arena, const char *file,
-		      const json_t *root, const char *name, size_t *runs, struct pa_error *err)
+                      const json_t *root, const char *name, size_t *runs, struct pa_error *err)
 {
 	struct pa_catalog_import import = {0};
 	char key[PA_HASH128_TEXT_BYTES];
@@ -109,7 +109,7 @@ static int import_one(struct pa_catalog *catalog, struct pa_arena *arena, const 
 
 /* A list, as kubectl and argo print several workflows, or one execution. */
 static int import_all(struct pa_catalog *catalog, struct pa_arena *arena, const char *file,
-		      const json_t *root, const char *name, size_t *runs, struct pa_error *err)
+                      const json_t *root, const char *name, size_t *runs, struct pa_error *err)
 {
 	const json_t *items = json_is_array(root) ? root : json_object_get(root, "items");
 	int result = 0;
@@ -122,7 +122,7 @@ static int import_all(struct pa_catalog *catalog, struct pa_arena *arena, const 
 }
 
 int pa_catalog_import_runs(struct pa_catalog *catalog, const char *file, const char *text, size_t bytes,
-			   const char *name, size_t *ret_runs, struct pa_error *err)
+                           const char *name, size_t *ret_runs, struct pa_error *err)
 {
 	json_error_t where;
 	struct pa_arena arena;
@@ -130,11 +130,11 @@ int pa_catalog_import_runs(struct pa_catalog *catalog, const char *file, const c
 
 	if (name != NULL && name[0] == '\0')
 		return pa_error_set(err, PA_ERROR_INPUT, "%s: the name given for the pipeline is empty",
-				    file);
+		                    file);
 	json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &where);
 	if (root == NULL)
 		return pa_error_set(err, PA_ERROR_INPUT, "%s:%d:%d: no JSON: %s", file, where.line,
-				    where.column, where.text);
+		                    where.column, where.text);
 	pa_arena_init(&arena);
 	/* All of the file or nothing of it. */
 	int result = pa_catalog_begin(catalog, err);

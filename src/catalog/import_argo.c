@@ -83,8 +83,8 @@ static int read_nodes(struct reader *reader, const json_t *nodes)
 
 	if (json_object_size(nodes) > MAX_NODES)
 		return pa_error_set(reader->err, PA_ERROR_INPUT,
-				    "%s: status.nodes has more than the limit of %d nodes", reader->file,
-				    MAX_NODES);
+		                    "%s: status.nodes has more than the limit of %d nodes", reader->file,
+		                    MAX_NODES);
 	reader->nodes = pa_arena_array(reader->arena, json_object_size(nodes), sizeof(*reader->nodes));
 	reader->stack = pa_arena_array(reader->arena, json_object_size(nodes), sizeof(*reader->stack));
 	json_object_foreach((json_t *)nodes, id, json)
@@ -105,7 +105,7 @@ static const char *step_of(struct reader *reader, const struct node *node)
 
 	if (node->boundary != SIZE_MAX && hook != NULL)
 		return pa_arena_printf(reader->arena, "%.*s/%s", (int)(hook - node->label), node->label,
-				       hook + 1);
+		                       hook + 1);
 	if (node->boundary == SIZE_MAX && strncmp(node->label, reader->workflow_name, name) == 0 &&
 	    node->label[name] == '.')
 		return node->label + name + 1;
@@ -124,11 +124,11 @@ static int name_task(struct reader *reader, struct node *node)
 		bool kfp_root = strcmp(at->label, "root") == 0 && at != node;
 		if (depth++ > MAX_DEPTH)
 			return pa_error_set(reader->err, PA_ERROR_INPUT,
-					    "%s: node \"%s\" is nested deeper than the limit of %d",
-					    reader->file, text_of(node->json, "name"), MAX_DEPTH);
+			                    "%s: node \"%s\" is nested deeper than the limit of %d",
+			                    reader->file, text_of(node->json, "name"), MAX_DEPTH);
 		if (!root && !executor && !kfp_root)
 			id = pa_arena_printf(reader->arena, "%s%s%s", step_of(reader, at),
-					     id[0] == '\0' ? "" : "/", id);
+			                     id[0] == '\0' ? "" : "/", id);
 		if (at != node && at->instance[0] != '\0')
 			node->instance = pa_arena_printf(reader->arena, "%s%s", at->instance, node->instance);
 		if (at->boundary == SIZE_MAX)
@@ -139,7 +139,7 @@ static int name_task(struct reader *reader, struct node *node)
 	    id[0] != '\0' ? id : pa_arena_strdup(reader->arena, text_of(node->json, "templateName"));
 	if (node->task_id[0] == '\0')
 		return pa_error_set(reader->err, PA_ERROR_INPUT, "%s: node \"%s\" of type Pod has no name",
-				    reader->file, text_of(node->json, "name"));
+		                    reader->file, text_of(node->json, "name"));
 	return 0;
 }
 
@@ -162,7 +162,7 @@ static void add_after(struct reader *reader, struct pa_task *task, size_t *capac
 
 /* The tasks that are first on the ways on from a node: its followers. */
 static void add_followers(struct reader *reader, size_t from, struct pa_pipeline *pipeline,
-			  const json_t *by_id, size_t *capacities)
+                          const json_t *by_id, size_t *capacities)
 {
 	size_t depth = 0;
 
@@ -179,7 +179,7 @@ static void add_followers(struct reader *reader, size_t from, struct pa_pipeline
 			if (reader->nodes[child].task) {
 				size_t number = task_number(by_id, reader->nodes[child].task_id);
 				add_after(reader, &pipeline->tasks[number], &capacities[number],
-					  reader->nodes[from].task_id);
+				          reader->nodes[from].task_id);
 			} else {
 				reader->stack[depth++] = child;
 			}
@@ -205,8 +205,8 @@ static void read_tasks(struct reader *reader, struct pa_pipeline *pipeline)
 		    .template_name = pa_arena_strdup(reader->arena, text_of(node->json, "templateName")),
 		    .kind = PA_TASK_CONTAINER,
 		    .role = hook   ? PA_ROLE_HOOK
-			    : exit ? PA_ROLE_EXIT
-				   : PA_ROLE_MAIN,
+		            : exit ? PA_ROLE_EXIT
+		                   : PA_ROLE_MAIN,
 		    .image = "",
 		};
 	}
@@ -273,12 +273,12 @@ static int read_status(struct reader *reader, const json_t *status, struct pa_ru
 		    reader->file);
 	if (strcmp(phase, "Succeeded") != 0 && strcmp(phase, "Failed") != 0 && strcmp(phase, "Error") != 0)
 		return pa_error_set(reader->err, PA_ERROR_INPUT,
-				    "%s: workflow \"%s\" has not ended (phase \"%s\"); import it when it has",
-				    reader->file, reader->workflow_name, phase);
+		                    "%s: workflow \"%s\" has not ended (phase \"%s\"); import it when it has",
+		                    reader->file, reader->workflow_name, phase);
 	if (!pa_catalog_parse_time(text_of(status, "startedAt"), &run->started_wall_ms))
 		return pa_error_set(reader->err, PA_ERROR_INPUT,
-				    "%s: workflow \"%s\" has no status.startedAt", reader->file,
-				    reader->workflow_name);
+		                    "%s: workflow \"%s\" has no status.startedAt", reader->file,
+		                    reader->workflow_name);
 	run->mode = "imported";
 	run->outcome = strcmp(phase, "Succeeded") == 0 ? "succeeded" : "failed";
 	run->makespan_s = seconds_after(run->started_wall_ms, text_of(status, "finishedAt"));
@@ -302,14 +302,14 @@ static int read_all(struct reader *reader, const json_t *root, struct pa_catalog
 	read_task_runs(reader, &import->run);
 	if (import->run.task_count == 0)
 		return pa_error_set(reader->err, PA_ERROR_INPUT,
-				    "%s: no pod ran in workflow \"%s\"; there is nothing to "
-				    "learn from it",
-				    reader->file, reader->workflow_name);
+		                    "%s: no pod ran in workflow \"%s\"; there is nothing to "
+		                    "learn from it",
+		                    reader->file, reader->workflow_name);
 	return 0;
 }
 
 int pa_catalog_read_workflow(struct pa_arena *arena, const char *file, const json_t *root,
-			     struct pa_catalog_import *ret, struct pa_error *err)
+                             struct pa_catalog_import *ret, struct pa_error *err)
 {
 	const json_t *metadata = json_object_get(root, "metadata");
 	const char *generated = text_of(metadata, "generateName");
@@ -321,7 +321,7 @@ int pa_catalog_read_workflow(struct pa_arena *arena, const char *file, const jso
 	import.pipeline.name = pa_arena_strdup(arena, generated[0] != '\0' ? generated : name);
 	if (import.pipeline.name[0] == '\0')
 		return pa_error_set(err, PA_ERROR_INPUT, "%s: the workflow has no name; give one with --name",
-				    file);
+		                    file);
 	reader.workflow_name = pa_arena_strdup(arena, name);
 	reader.index = json_object();
 	int result = read_all(&reader, root, &import);

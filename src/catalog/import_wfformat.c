@@ -55,7 +55,7 @@ static int read_task(struct reader *reader, const json_t *node, size_t index, st
 
 	if (id == NULL || id[0] == '\0')
 		return pa_error_set(reader->err, PA_ERROR_INPUT,
-				    "%s: workflow.specification.tasks[%zu] has no id", reader->file, index);
+		                    "%s: workflow.specification.tasks[%zu] has no id", reader->file, index);
 	*task = (struct pa_task){.id = id, .kind = PA_TASK_CONTAINER, .image = "", .caching = true};
 	task->template_name = template_of(reader->arena, name == NULL ? id : name);
 	task->after = pa_arena_array(reader->arena, json_array_size(parents), sizeof(*task->after));
@@ -63,7 +63,7 @@ static int read_task(struct reader *reader, const json_t *node, size_t index, st
 		const char *parent = copy_text(reader, json_array_get(parents, i));
 		if (parent == NULL)
 			return pa_error_set(reader->err, PA_ERROR_INPUT,
-					    "%s: task \"%s\" has a parent that is no text", reader->file, id);
+			                    "%s: task \"%s\" has a parent that is no text", reader->file, id);
 		task->after[task->after_count++] = parent;
 	}
 	return 0;
@@ -76,26 +76,26 @@ struct file_use {
 };
 
 static int add_uses(struct reader *reader, struct file_use *uses, const json_t *index, const json_t *names,
-		    const char *task, bool write)
+                    const char *task, bool write)
 {
 	for (size_t i = 0; i < json_array_size(names); i++) {
 		const char *name = json_string_value(json_array_get(names, i));
 		const json_t *number = name == NULL ? NULL : json_object_get(index, name);
 		if (number == NULL)
 			return pa_error_set(reader->err, PA_ERROR_INPUT,
-					    "%s: task \"%s\" names the file \"%s\", which is not in "
-					    "workflow.specification.files",
-					    reader->file, task, name == NULL ? "" : name);
+			                    "%s: task \"%s\" names the file \"%s\", which is not in "
+			                    "workflow.specification.files",
+			                    reader->file, task, name == NULL ? "" : name);
 		struct file_use *use = &uses[json_integer_value(number)];
 		struct pa_data *data = &use->data;
 		if (write) {
 			data->written_by = pa_arena_grow(reader->arena, data->written_by, data->written_count,
-							 &use->write_capacity, sizeof(*data->written_by));
+			                                 &use->write_capacity, sizeof(*data->written_by));
 			data->written_by[data->written_count++] = task;
 			data->scratch = true;
 		} else {
 			data->read_by = pa_arena_grow(reader->arena, data->read_by, data->read_count,
-						      &use->read_capacity, sizeof(*data->read_by));
+			                              &use->read_capacity, sizeof(*data->read_by));
 			data->read_by[data->read_count++] = task;
 		}
 	}
@@ -103,7 +103,7 @@ static int add_uses(struct reader *reader, struct file_use *uses, const json_t *
 }
 
 static int read_uses(struct reader *reader, const json_t *specification, json_t *index,
-		     struct pa_pipeline *pipeline)
+                     struct pa_pipeline *pipeline)
 {
 	const json_t *files = json_object_get(specification, "files");
 	const json_t *tasks = json_object_get(specification, "tasks");
@@ -115,8 +115,8 @@ static int read_uses(struct reader *reader, const json_t *specification, json_t 
 		const char *id = json_string_value(json_object_get(json_array_get(files, i), "id"));
 		if (id == NULL)
 			return pa_error_set(reader->err, PA_ERROR_INPUT,
-					    "%s: workflow.specification.files[%zu] has no id", reader->file,
-					    i);
+			                    "%s: workflow.specification.files[%zu] has no id", reader->file,
+			                    i);
 		json_object_set_new(index, id, json_integer((json_int_t)i));
 		uses[i].data.id = pa_arena_printf(reader->arena, "file:%s", id);
 		uses[i].data.kind = "file";
@@ -173,7 +173,7 @@ static json_t *index_execution(const json_t *root)
 
 /* Run times are all that the format has of a task: when it started is not known, and not made up. */
 static void read_execution(struct reader *reader, const json_t *root, const json_t *index,
-			   struct pa_catalog_import *import)
+                           struct pa_catalog_import *import)
 {
 	const json_t *specification = json_object_get(json_object_get(root, "workflow"), "specification");
 	const json_t *files = json_object_get(specification, "files");
@@ -228,7 +228,7 @@ static void read_run(const json_t *root, struct pa_run_record *run)
 }
 
 static int read_all(struct reader *reader, const json_t *root, json_t *index,
-		    struct pa_catalog_import *import)
+                    struct pa_catalog_import *import)
 {
 	const json_t *specification = json_object_get(json_object_get(root, "workflow"), "specification");
 	const json_t *tasks = json_object_get(specification, "tasks");
@@ -255,7 +255,7 @@ static int read_all(struct reader *reader, const json_t *root, json_t *index,
 }
 
 int pa_catalog_read_wfformat(struct pa_arena *arena, const char *file, const json_t *root,
-			     struct pa_catalog_import *ret, struct pa_error *err)
+                             struct pa_catalog_import *ret, struct pa_error *err)
 {
 	struct reader reader = {.arena = arena, .file = file, .err = err};
 	struct pa_catalog_import import = {.pipeline = {.format = PA_FORMAT_ARGO, .file = file}};
@@ -263,7 +263,7 @@ int pa_catalog_read_wfformat(struct pa_arena *arena, const char *file, const jso
 
 	if (name == NULL || name[0] == '\0')
 		return pa_error_set(err, PA_ERROR_INPUT, "%s: the instance has no name; give one with --name",
-				    file);
+		                    file);
 	import.pipeline.name = name;
 	json_t *index = json_object();
 	int result = read_all(&reader, root, index, &import);

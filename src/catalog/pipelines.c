@@ -91,10 +91,10 @@ static int write_pipeline_row(struct writer *writer, struct pa_error *err)
 
 	if (result == 0)
 		result = pa_catalog_bind(writer->catalog, statement, err, "ssssisdii", name_of(pipeline),
-					 shape_of(&writer->arena, pipeline), pa_format_name(pipeline->format),
-					 pipeline->file == NULL ? "" : pipeline->file,
-					 (int64_t)pipeline->document, pipeline->sdk_version, makespan,
-					 pa_clock_wall_ms(), (int64_t)(forecast != NULL));
+		                         shape_of(&writer->arena, pipeline), pa_format_name(pipeline->format),
+		                         pipeline->file == NULL ? "" : pipeline->file,
+		                         (int64_t)pipeline->document, pipeline->sdk_version, makespan,
+		                         pa_clock_wall_ms(), (int64_t)(forecast != NULL));
 	if (result == 0)
 		result = pa_catalog_integer(writer->catalog, statement, &writer->pipeline_id, err);
 	return result;
@@ -114,7 +114,7 @@ static int write_tasks(struct writer *writer, struct pa_error *err)
 	    " predicted_end_late = iif(?13, excluded.predicted_end_late, predicted_end_late),"
 	    " prediction_basis = iif(?13, excluded.prediction_basis, prediction_basis)";
 	static const struct pa_task_forecast unknown = {.start_s = {{NAN, NAN, NAN, NAN, NAN}},
-							.end_s = {{NAN, NAN, NAN, NAN, NAN}}};
+	                                                .end_s = {{NAN, NAN, NAN, NAN, NAN}}};
 	PA_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
 	const struct pa_forecast *forecast = writer->forecast;
 	int result = pa_catalog_prepare(writer->catalog, sql, &statement, err);
@@ -160,8 +160,8 @@ static int clear_links(struct writer *writer, struct pa_error *err)
 static int unknown_task(const struct writer *writer, const char *id, struct pa_error *err)
 {
 	return pa_error_set(err, PA_ERROR_INPUT,
-			    "%s: task \"%s\" is named in pipeline \"%s\" and is not in it",
-			    writer->catalog->path, id, writer->pipeline->name);
+	                    "%s: task \"%s\" is named in pipeline \"%s\" and is not in it",
+	                    writer->catalog->path, id, writer->pipeline->name);
 }
 
 static int write_edges(struct writer *writer, struct pa_error *err)
@@ -176,7 +176,7 @@ static int write_edges(struct writer *writer, struct pa_error *err)
 		const struct pa_task *task = &writer->pipeline->tasks[i];
 		for (size_t j = 0; result == 0 && j < task->after_count; j++) {
 			result = pa_catalog_bind(writer->catalog, statement, err, "iss", writer->pipeline_id,
-						 task->id, task->after[j]);
+			                         task->id, task->after[j]);
 			if (result == 0)
 				result = pa_catalog_complete(writer->catalog, statement, err);
 			if (result == 0 && sqlite3_changes(writer->catalog->database) != 1)
@@ -209,7 +209,7 @@ static const struct link_kind data_links = {
 
 /* Makes the item, or finds it: it may be another pipeline's too, unless it is made anew by each run. */
 static int write_item(struct writer *writer, const struct link_kind *link, const char *name, const char *kind,
-		      bool scratch, int64_t *ret_id, struct pa_error *err)
+                      bool scratch, int64_t *ret_id, struct pa_error *err)
 {
 	PA_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
 	const char *scope = scratch ? name_of(writer->pipeline) : "";
@@ -217,21 +217,21 @@ static int write_item(struct writer *writer, const struct link_kind *link, const
 
 	if (result == 0)
 		result = pa_catalog_bind(writer->catalog, statement, err, "pssi", name, scope, kind,
-					 (int64_t)scratch);
+		                         (int64_t)scratch);
 	if (result == 0)
 		result = pa_catalog_integer(writer->catalog, statement, ret_id, err);
 	return result;
 }
 
 static int write_link(struct writer *writer, const struct link_kind *link, int64_t item, const char *task,
-		      const char *role, const char *path, struct pa_error *err)
+                      const char *role, const char *path, struct pa_error *err)
 {
 	PA_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
 	int result = pa_catalog_prepare(writer->catalog, link->insert_link, &statement, err);
 
 	if (result == 0)
 		result = pa_catalog_bind(writer->catalog, statement, err, "iisss", item, writer->pipeline_id,
-					 task, role, path);
+		                         task, role, path);
 	if (result == 0)
 		result = pa_catalog_complete(writer->catalog, statement, err);
 	if (result == 0 && sqlite3_changes(writer->catalog->database) != 1)
@@ -266,10 +266,10 @@ static int write_data(struct writer *writer, const struct pa_data *data, struct 
 
 	for (size_t i = 0; result == 0 && i < data->read_count; i++)
 		result = write_link(writer, link, item, data->read_by[i], "read",
-				    mount_path(writer, data->read_by[i], data->id), err);
+		                    mount_path(writer, data->read_by[i], data->id), err);
 	for (size_t i = 0; result == 0 && i < data->written_count; i++)
 		result = write_link(writer, link, item, data->written_by[i], "write",
-				    mount_path(writer, data->written_by[i], data->id), err);
+		                    mount_path(writer, data->written_by[i], data->id), err);
 	return result;
 }
 
@@ -289,7 +289,7 @@ static int write_artifacts(struct writer *writer, const struct pa_task *task, st
 		if (!output->artifact)
 			continue;
 		result = write_item(writer, &data_links, artifact_name(writer, task->id, output->name),
-				    "artifact", true, &item, err);
+		                    "artifact", true, &item, err);
 		if (result == 0)
 			result = write_link(writer, &data_links, item, task->id, "write", output->path, err);
 	}
@@ -300,8 +300,8 @@ static int write_artifacts(struct writer *writer, const struct pa_task *task, st
 			if (origin->kind != PA_ORIGIN_TASK)
 				continue;
 			result = write_item(writer, &data_links,
-					    artifact_name(writer, origin->task, origin->output), "artifact",
-					    true, &item, err);
+			                    artifact_name(writer, origin->task, origin->output), "artifact",
+			                    true, &item, err);
 			if (result == 0)
 				result =
 				    write_link(writer, &data_links, item, task->id, "read", input->path, err);
@@ -334,7 +334,7 @@ static int write_all(struct writer *writer, struct pa_error *err)
 }
 
 int pa_catalog_write_pipeline(struct pa_catalog *catalog, const struct pa_pipeline *pipeline,
-			      const struct pa_forecast *forecast, int64_t *ret_id, struct pa_error *err)
+                              const struct pa_forecast *forecast, int64_t *ret_id, struct pa_error *err)
 {
 	struct writer writer = {.catalog = catalog, .pipeline = pipeline, .forecast = forecast};
 
@@ -351,8 +351,8 @@ int pa_catalog_write_pipeline(struct pa_catalog *catalog, const struct pa_pipeli
 }
 
 int pa_catalog_store_pipeline(struct pa_catalog *catalog, const struct pa_pipeline *pipeline,
-			      const struct pa_forecast *forecast, int64_t *ret_pipeline_id,
-			      struct pa_error *err)
+                              const struct pa_forecast *forecast, int64_t *ret_pipeline_id,
+                              struct pa_error *err)
 {
 	int64_t id = 0;
 	int result = pa_catalog_begin(catalog, err);

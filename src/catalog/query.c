@@ -20,10 +20,10 @@
 /* Statements that SQLite counts as read-only and that are not: ATTACH makes files, BEGIN holds locks, most
  * PRAGMAs set something.  Only what reads tables is let through. */
 static int authorise(void *context, int action, const char *first, const char *second, const char *third,
-		     const char *fourth)
+                     const char *fourth)
 {
 	static const char *const pragmas[] = {"table_info", "table_list",       "table_xinfo", "index_list",
-					      "index_info", "foreign_key_list", "user_version"};
+	                                      "index_info", "foreign_key_list", "user_version"};
 
 	(void)context;
 	(void)third;
@@ -49,8 +49,8 @@ static int refuse_sql(struct pa_catalog *catalog, struct pa_error *err)
 {
 	if (sqlite3_errcode(catalog->database) == SQLITE_AUTH)
 		return pa_error_set(err, PA_ERROR_INPUT,
-				    "the query does more than read (%s); give one SELECT statement",
-				    sqlite3_errmsg(catalog->database));
+		                    "the query does more than read (%s); give one SELECT statement",
+		                    sqlite3_errmsg(catalog->database));
 	int offset = sqlite3_error_offset(catalog->database);
 	if (offset >= 0)
 		return pa_error_set(
@@ -58,12 +58,12 @@ static int refuse_sql(struct pa_catalog *catalog, struct pa_error *err)
 		    "the query is no SQL: %s, at character %d; \"pipeahead catalog schema\" shows the tables",
 		    sqlite3_errmsg(catalog->database), offset + 1);
 	return pa_error_set(err, PA_ERROR_INPUT, "the query is no SQL: %s",
-			    sqlite3_errmsg(catalog->database));
+	                    sqlite3_errmsg(catalog->database));
 }
 
 /* Exactly one statement, and one that reads. */
 static int prepare_query(struct pa_catalog *catalog, const char *sql, sqlite3_stmt **ret,
-			 struct pa_error *err)
+                         struct pa_error *err)
 {
 	sqlite3_stmt *statement = NULL;
 	PA_AUTO_STATEMENT sqlite3_stmt *second = NULL;
@@ -78,13 +78,13 @@ static int prepare_query(struct pa_catalog *catalog, const char *sql, sqlite3_st
 	if (sqlite3_prepare_v2(catalog->database, tail, -1, &second, NULL) != SQLITE_OK || second != NULL) {
 		sqlite3_finalize(statement);
 		return pa_error_set(err, PA_ERROR_INPUT,
-				    "the query has something after its first statement; give one "
-				    "SELECT statement");
+		                    "the query has something after its first statement; give one "
+		                    "SELECT statement");
 	}
 	if (!sqlite3_stmt_readonly(statement) || sqlite3_column_count(statement) == 0) {
 		sqlite3_finalize(statement);
 		return pa_error_set(err, PA_ERROR_INPUT,
-				    "the query does more than read; give one SELECT statement");
+		                    "the query does more than read; give one SELECT statement");
 	}
 	*ret = statement;
 	return 0;
@@ -93,8 +93,8 @@ static int prepare_query(struct pa_catalog *catalog, const char *sql, sqlite3_st
 static int too_many_rows(struct pa_error *err)
 {
 	return pa_error_set(err, PA_ERROR_INPUT,
-			    "the query gives more than %d rows; narrow it, or add LIMIT and OFFSET",
-			    QUERY_ROWS);
+	                    "the query gives more than %d rows; narrow it, or add LIMIT and OFFSET",
+	                    QUERY_ROWS);
 }
 
 static int check_output(const struct pa_buffer *out, struct pa_error *err)
@@ -104,7 +104,7 @@ static int check_output(const struct pa_buffer *out, struct pa_error *err)
 	if (!out->overflowed)
 		return 0;
 	return pa_error_set(err, PA_ERROR_INPUT, "the output is larger than the limit of %s; ask for less",
-			    pa_units_format_bytes(out->limit, limit, sizeof(limit)));
+	                    pa_units_format_bytes(out->limit, limit, sizeof(limit)));
 }
 
 /* A key that an earlier column has already gets the column's number. */
@@ -125,7 +125,7 @@ static void put_key(struct pa_buffer *out, sqlite3_stmt *statement, int column)
 
 /* The rows that are left, as a JSON array of objects, a line each. */
 static int put_rows_json(struct pa_catalog *catalog, sqlite3_stmt *statement, size_t max_rows,
-			 struct pa_buffer *out, struct pa_error *err)
+                         struct pa_buffer *out, struct pa_error *err)
 {
 	size_t rows = 0;
 	bool row = false;
@@ -186,7 +186,7 @@ static void add_cell(struct table *table, struct pa_arena *arena, const char *te
 }
 
 static int read_table(struct pa_catalog *catalog, sqlite3_stmt *statement, struct pa_arena *arena,
-		      struct table *table, struct pa_error *err)
+                      struct table *table, struct pa_error *err)
 {
 	struct pa_buffer text;
 	bool row = false;
@@ -202,7 +202,7 @@ static int read_table(struct pa_catalog *catalog, sqlite3_stmt *statement, struc
 		}
 		if (pa_arena_bytes(arena) > QUERY_CELLS_BYTES) {
 			result = pa_error_set(err, PA_ERROR_INPUT,
-					      "the table is larger than the limit of 64 MiB; ask for less");
+			                      "the table is larger than the limit of 64 MiB; ask for less");
 			break;
 		}
 		for (size_t i = 0; i < table->columns; i++) {
@@ -245,7 +245,7 @@ static void put_table(const struct table *table, struct pa_buffer *out)
 }
 
 static int put_rows_table(struct pa_catalog *catalog, sqlite3_stmt *statement, struct pa_buffer *out,
-			  struct pa_error *err)
+                          struct pa_error *err)
 {
 	struct pa_arena arena;
 
@@ -262,7 +262,7 @@ static int put_rows_table(struct pa_catalog *catalog, sqlite3_stmt *statement, s
 }
 
 static int run_query(struct pa_catalog *catalog, const char *sql, bool json, struct pa_buffer *out,
-		     struct pa_error *err)
+                     struct pa_error *err)
 {
 	PA_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
 	int result = prepare_query(catalog, sql, &statement, err);
@@ -281,7 +281,7 @@ static int run_query(struct pa_catalog *catalog, const char *sql, bool json, str
 }
 
 int pa_catalog_query(struct pa_catalog *catalog, const char *sql, bool json, struct pa_buffer *out,
-		     struct pa_error *err)
+                     struct pa_error *err)
 {
 	int64_t deadline_ns = pa_clock_deadline(QUERY_SECONDS * PA_NS_PER_SECOND);
 	size_t before = out->length;
@@ -317,7 +317,7 @@ static const char *const exported[] = {
 };
 
 static int export_table(struct pa_catalog *catalog, const char *sql, struct pa_buffer *out,
-			struct pa_error *err)
+                        struct pa_error *err)
 {
 	PA_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
 	const char *name = sql + strlen("SELECT * FROM ");
@@ -336,7 +336,7 @@ int pa_catalog_export(struct pa_catalog *catalog, struct pa_buffer *out, struct 
 	int result = pa_catalog_execute(catalog, "BEGIN", err);
 
 	pa_buffer_printf(out, "{\"schema\": \"pipeahead/catalog/v1\", \"user_version\": %zu, \"tables\": {\n",
-			 pa_catalog_migration_count);
+	                 pa_catalog_migration_count);
 	for (size_t i = 0; result == 0 && i < PA_ARRAY_LENGTH(exported); i++) {
 		if (i > 0)
 			pa_buffer_puts(out, ",\n");

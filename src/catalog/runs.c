@@ -23,13 +23,13 @@ static int find_task(struct run_writer *writer, const char *name, int64_t *ret, 
 		result = pa_catalog_integer(writer->catalog, writer->find_task, ret, err);
 	if (result == -PA_ERROR_NOT_FOUND)
 		result = pa_error_set(err, PA_ERROR_INPUT,
-				      "%s: the run has a task \"%s\" that its pipeline has not",
-				      writer->catalog->path, name);
+		                      "%s: the run has a task \"%s\" that its pipeline has not",
+		                      writer->catalog->path, name);
 	return result;
 }
 
 static int write_run_row(struct run_writer *writer, const struct pa_run_record *run,
-			 const struct pa_catalog_origin *origin, struct pa_error *err)
+                         const struct pa_catalog_origin *origin, struct pa_error *err)
 {
 	static const char sql[] = "INSERT INTO run (pipeline_id, mode, outcome, started_ms, makespan, stall,"
 				  " import_key, profile_cut) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id";
@@ -38,9 +38,9 @@ static int write_run_row(struct run_writer *writer, const struct pa_run_record *
 
 	if (result == 0)
 		result = pa_catalog_bind(writer->catalog, statement, err, "issiddsi", writer->pipeline_id,
-					 run->mode, run->outcome, run->started_wall_ms, run->makespan_s,
-					 run->stall_s, origin->import_key,
-					 (int64_t)(run->profile_count > PA_CATALOG_PROFILE_ROWS));
+		                         run->mode, run->outcome, run->started_wall_ms, run->makespan_s,
+		                         run->stall_s, origin->import_key,
+		                         (int64_t)(run->profile_count > PA_CATALOG_PROFILE_ROWS));
 	if (result == 0)
 		result = pa_catalog_integer(writer->catalog, statement, &writer->run_id, err);
 	return result;
@@ -56,7 +56,7 @@ static double duration_of(const struct pa_task_run *task)
 }
 
 static int write_task_runs(struct run_writer *writer, const struct pa_run_record *run,
-			   const struct pa_catalog_origin *origin, struct pa_error *err)
+                           const struct pa_catalog_origin *origin, struct pa_error *err)
 {
 	static const char sql[] =
 	    "INSERT INTO task_run (run_id, task_id, instance, outcome, ready, actual_start, actual_end,"
@@ -128,8 +128,8 @@ static int write_profile(struct run_writer *writer, const struct pa_run_record *
 		task_name = read->task_id;
 		if (result == 0)
 			result = pa_catalog_bind(writer->catalog, statement, err, "iiipsud", writer->run_id,
-						 task_id, (int64_t)i, read->data_set, read->path,
-						 read->read_bytes, read->first_open_s);
+			                         task_id, (int64_t)i, read->data_set, read->path,
+			                         read->read_bytes, read->first_open_s);
 		if (result == 0)
 			result = pa_catalog_complete(writer->catalog, statement, err);
 	}
@@ -137,7 +137,7 @@ static int write_profile(struct run_writer *writer, const struct pa_run_record *
 }
 
 int pa_catalog_write_run(struct pa_catalog *catalog, int64_t pipeline_id, const struct pa_run_record *run,
-			 const struct pa_catalog_origin *origin, int64_t *ret_id, struct pa_error *err)
+                         const struct pa_catalog_origin *origin, int64_t *ret_id, struct pa_error *err)
 {
 	PA_AUTO_STATEMENT sqlite3_stmt *find = NULL;
 	struct run_writer writer = {.catalog = catalog, .pipeline_id = pipeline_id};
@@ -157,7 +157,7 @@ int pa_catalog_write_run(struct pa_catalog *catalog, int64_t pipeline_id, const 
 }
 
 int pa_catalog_store_run(struct pa_catalog *catalog, int64_t pipeline_id, const struct pa_run_record *run,
-			 int64_t *ret_run_id, struct pa_error *err)
+                         int64_t *ret_run_id, struct pa_error *err)
 {
 	static const struct pa_catalog_origin here = {NULL, NULL};
 	int64_t id = 0;
@@ -172,7 +172,7 @@ int pa_catalog_store_run(struct pa_catalog *catalog, int64_t pipeline_id, const 
 }
 
 int pa_catalog_store_source(struct pa_catalog *catalog, const struct pa_catalog_source *source,
-			    struct pa_error *err)
+                            struct pa_error *err)
 {
 	static const char sql[] = "INSERT INTO source (match, location, bandwidth, stored_ms) VALUES (?, ?, "
 				  "?, ?) ON CONFLICT (match) DO"
@@ -185,7 +185,7 @@ int pa_catalog_store_source(struct pa_catalog *catalog, const struct pa_catalog_
 		result = pa_catalog_prepare(catalog, sql, &statement, err);
 	if (result == 0)
 		result = pa_catalog_bind(catalog, statement, err, "ppui", source->match, source->location,
-					 source->bandwidth_bps, pa_clock_wall_ms());
+		                         source->bandwidth_bps, pa_clock_wall_ms());
 	if (result == 0)
 		result = pa_catalog_complete(catalog, statement, err);
 	return pa_catalog_finish(catalog, result, err);
@@ -206,7 +206,7 @@ static int trim_manifests(struct pa_catalog *catalog, const char *data_set, stru
 }
 
 int pa_catalog_store_manifest(struct pa_catalog *catalog, const struct pa_catalog_manifest *manifest,
-			      struct pa_error *err)
+                              struct pa_error *err)
 {
 	static const char sql[] =
 	    "INSERT INTO manifest (data_set, id, file_count, total_bytes, first_seen_ms, last_seen_ms)"
@@ -219,7 +219,7 @@ int pa_catalog_store_manifest(struct pa_catalog *catalog, const struct pa_catalo
 		result = pa_catalog_prepare(catalog, sql, &statement, err);
 	if (result == 0)
 		result = pa_catalog_bind(catalog, statement, err, "psuui", manifest->data_set, manifest->id,
-					 manifest->file_count, manifest->total_bytes, pa_clock_wall_ms());
+		                         manifest->file_count, manifest->total_bytes, pa_clock_wall_ms());
 	if (result == 0)
 		result = pa_catalog_complete(catalog, statement, err);
 	if (result == 0)

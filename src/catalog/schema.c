@@ -168,7 +168,7 @@ static int check_version(struct pa_catalog *catalog, int64_t version, size_t kno
 }
 
 static int apply(struct pa_catalog *catalog, const struct pa_catalog_migration *migrations, size_t count,
-		 struct pa_error *err)
+                 struct pa_error *err)
 {
 	char mark[96];
 	int64_t version;
@@ -182,12 +182,12 @@ static int apply(struct pa_catalog *catalog, const struct pa_catalog_migration *
 	if (result < 0)
 		return result;
 	snprintf(mark, sizeof(mark), "PRAGMA application_id = %d; PRAGMA user_version = %zu;",
-		 PA_CATALOG_APPLICATION_ID, count);
+	         PA_CATALOG_APPLICATION_ID, count);
 	return pa_catalog_execute(catalog, mark, err);
 }
 
 int pa_catalog_migrate(struct pa_catalog *catalog, const struct pa_catalog_migration *migrations,
-		       size_t count, struct pa_error *err)
+                       size_t count, struct pa_error *err)
 {
 	int64_t version;
 	int result = read_version(catalog, &version, err);

@@ -9,7 +9,8 @@
 
 static const char help[] =
     "usage: pipeahead analyze FILE... [OPTION...]\n\n"
-    "Reads pipeline files (\"-\": standard input) and prints tasks, order, data edges, claims and data. What it finds\n"
+    "Reads pipeline files (\"-\": standard input) and prints tasks, order, data edges, claims and data. What "
+    "it finds\n"
     "goes into the catalog, too.\n\n"
     "  --format FORMAT    table (at a terminal), json (elsewhere), paper, dot, mermaid\n"
     "  --arg NAME=VALUE   a pipeline parameter's value, as often as needed\n"
@@ -29,8 +30,8 @@ struct analyze_options {
 
 static const char *const format_names[] = {"table", "json", "paper", "dot", "mermaid", NULL};
 static void (*const printers[])(const struct pa_analysis *, struct pa_buffer *) = {
-    pa_analysis_print_table, pa_analysis_print_json, pa_analysis_print_paper, pa_analysis_print_dot,
-    pa_analysis_print_mermaid,
+    pa_analysis_print_table, pa_analysis_print_json,    pa_analysis_print_paper,
+    pa_analysis_print_dot,   pa_analysis_print_mermaid,
 };
 
 /* Returns -1 to go on, else an exit code. */
@@ -62,7 +63,8 @@ static int parse_options(int argument_count, char **arguments, struct analyze_op
 	return -1;
 }
 
-static int store(const struct analyze_options *options, const struct pa_analysis *analysis, struct pa_error *err)
+static int store(const struct analyze_options *options, const struct pa_analysis *analysis,
+                 struct pa_error *err)
 {
 	struct pa_catalog *catalog;
 	int64_t pipeline_id;
@@ -77,7 +79,8 @@ static int store(const struct analyze_options *options, const struct pa_analysis
 }
 
 /* Every file that can be understood is printed; the first that cannot decides the exit code. */
-static int analyze_files(struct pa_arena *arena, const struct analyze_options *options, char **files, int count)
+static int analyze_files(struct pa_arena *arena, const struct analyze_options *options, char **files,
+                         int count)
 {
 	struct pa_analysis analysis = {0};
 	struct pa_error err = PA_ERROR_INIT;

@@ -93,8 +93,10 @@ static int run_action(char **words, int count, const struct catalog_options *opt
 int pa_cmd_catalog(int argument_count, char **arguments)
 {
 	static const struct option known[] = {
-	    {"format", required_argument, NULL, 'f'}, {"name", required_argument, NULL, 'n'},
-	    {"catalog", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'},
+	    {"format", required_argument, NULL, 'f'},
+	    {"name", required_argument, NULL, 'n'},
+	    {"catalog", required_argument, NULL, 'c'},
+	    {"help", no_argument, NULL, 'h'},
 	    {NULL, 0, NULL, 0},
 	};
 	static const char *const formats[] = {"table", "json", NULL};

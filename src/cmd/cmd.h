@@ -53,10 +53,16 @@ struct pa_cmd_common {
 	const char *catalog_path; /* NULL: the default */
 	struct pa_cmd_arguments arguments;
 };
-#define PA_CMD_COMMON_OPTIONS                                                                                          \
-	{"arg", required_argument, NULL, 'a'}, {"max-input", required_argument, NULL, 'm'},                            \
-	    {"catalog", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}
-#define PA_CMD_COMMON_INIT {.max_input_bytes = PA_ANALYZE_DEFAULT_MAX_INPUT_BYTES}
+#define PA_CMD_COMMON_OPTIONS                                                                                \
+	{"arg", required_argument, NULL, 'a'}, {"max-input", required_argument, NULL, 'm'},                  \
+	    {"catalog", required_argument, NULL, 'c'},                                                       \
+	{                                                                                                    \
+		"help", no_argument, NULL, 'h'                                                               \
+	}
+#define PA_CMD_COMMON_INIT                                                                                   \
+	{                                                                                                    \
+		.max_input_bytes = PA_ANALYZE_DEFAULT_MAX_INPUT_BYTES                                        \
+	}
 /* Takes one of them (optarg is its value), or says what is wrong: -1 to go on, else an exit code. */
 int pa_cmd_take_common(struct pa_cmd_common *common, const char *command, const char *help, int option);
 

@@ -17,7 +17,8 @@
 
 static const char help[] =
     "usage: pipeahead plan FILE [OPTION...]\n\n"
-    "Says when each task of a pipeline will start and end, what it reads, what would be loaded for it when, and whether\n"
+    "Says when each task of a pipeline will start and end, what it reads, what would be loaded for it when, "
+    "and whether\n"
     "that is in time. Looks at the sources (a listing), loads nothing.\n\n"
     "  --config FILE      default: pipeahead.yaml beside the pipeline\n"
     "  --format FORMAT    table (at a terminal) or json (elsewhere)\n"
@@ -78,7 +79,8 @@ static int read_history(struct plan_work *work, const struct plan_options *optio
 	int result = pa_catalog_open(options->common.catalog_path, &work->catalog, err);
 
 	return result < 0 ? result
-	                  : pa_catalog_load_history(work->catalog, &work->arena, work->pipeline->name, &work->history, err);
+	                  : pa_catalog_load_history(work->catalog, &work->arena, work->pipeline->name,
+	                                            &work->history, err);
 }
 
 static int list_sources(struct plan_work *work, struct pa_error *err)
@@ -87,12 +89,14 @@ static int list_sources(struct plan_work *work, struct pa_error *err)
 
 	if (result < 0)
 		return result;
-	work->data_sets = pa_arena_array(&work->arena, work->sources.data_set_count, sizeof(*work->data_sets));
+	work->data_sets =
+	    pa_arena_array(&work->arena, work->sources.data_set_count, sizeof(*work->data_sets));
 	for (size_t i = 0; i < work->sources.data_set_count; i++) {
 		const struct pa_source_data_set *set = &work->sources.data_sets[i];
 		struct pa_store_call call = {.deadline_ns = pa_clock_deadline(LISTING_DEADLINE_NS)};
 		struct pa_manifest *manifest;
-		if (pa_manifest_list(work->sources.stores[set->link].store, set->root, &call, &manifest, err) < 0)
+		if (pa_manifest_list(work->sources.stores[set->link].store, set->root, &call, &manifest,
+		                     err) < 0)
 			return pa_error_wrap(err, "%s", set->name);
 		work->data_sets[work->data_set_count++] =
 		    (struct pa_planning_data_set){.name = set->name, .manifest = manifest, .link = set->link};
@@ -122,7 +126,8 @@ static int print_plan(struct plan_work *work, bool json, struct pa_error *err)
 	pa_sources_links(&work->sources, links);
 	if (pa_planning_build(&work->arena, &input, &planning, err) < 0 ||
 	    pa_plan_make(&work->arena, &planning.plan_input, &plan, err) < 0 ||
-	    pa_catalog_store_pipeline(work->catalog, work->pipeline, &planning.forecast, &pipeline_id, err) < 0)
+	    pa_catalog_store_pipeline(work->catalog, work->pipeline, &planning.forecast, &pipeline_id, err) <
+	        0)
 		return -(int)err->class;
 	pa_buffer_init(&out, PA_CMD_MAX_OUTPUT_BYTES);
 	(json ? pa_plan_print_json : pa_plan_print_table)(&planning.plan_input, &plan, &out);

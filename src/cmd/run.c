@@ -18,9 +18,11 @@
 
 static const char help[] =
     "usage: pipeahead run FILE [OPTION...]\n\n"
-    "Runs a pipeline on this machine, for real: every task is a process in namespaces of its own, its data is loaded into\n"
+    "Runs a pipeline on this machine, for real: every task is a process in namespaces of its own, its data "
+    "is loaded into\n"
     "memory before it starts. Needs root. Ctrl-C stops it cleanly.\n\n"
-    "  --config FILE      where data sets are, how tasks run here (default: pipeahead.yaml beside the pipeline)\n"
+    "  --config FILE      where data sets are, how tasks run here (default: pipeahead.yaml beside the "
+    "pipeline)\n"
     "  --arg NAME=VALUE   a pipeline parameter's value, as often as needed\n"
     "  --compare          also run it without pipeahead, and with all data local, and compare\n"
     "  --check            only say whether every task can run here\n"
@@ -63,7 +65,8 @@ static int parse_number(struct run_command *command, int option, const char *tex
 	if (pa_units_parse_bytes(text, &value, &err) < 0)
 		return pa_cmd_usage("run", "%s", err.message);
 	if (value == 0 || (option == 's' && value > 4096))
-		return pa_cmd_usage("run", "--%s %s is out of range", option == 's' ? "slots" : "memory", text);
+		return pa_cmd_usage("run", "--%s %s is out of range", option == 's' ? "slots" : "memory",
+		                    text);
 	else if (option == 's')
 		command->slots = (uint32_t)value;
 	else
@@ -108,10 +111,14 @@ static int parse_options(int argument_count, char **arguments, struct run_comman
 {
 	static const struct option known[] = {
 	    PA_CMD_COMMON_OPTIONS,
-	    {"config", required_argument, NULL, 'C'},   {"format", required_argument, NULL, 'f'},
-	    {"timeline", required_argument, NULL, 't'}, {"memory", required_argument, NULL, 'M'},
-	    {"slots", required_argument, NULL, 's'},    {"compare", no_argument, NULL, 'x'},
-	    {"check", no_argument, NULL, 'k'},          {"quiet", no_argument, NULL, 'q'},
+	    {"config", required_argument, NULL, 'C'},
+	    {"format", required_argument, NULL, 'f'},
+	    {"timeline", required_argument, NULL, 't'},
+	    {"memory", required_argument, NULL, 'M'},
+	    {"slots", required_argument, NULL, 's'},
+	    {"compare", no_argument, NULL, 'x'},
+	    {"check", no_argument, NULL, 'k'},
+	    {"quiet", no_argument, NULL, 'q'},
 	    {NULL, 0, NULL, 0},
 	};
 	int option;
@@ -164,7 +171,8 @@ static int prepare(struct run_command *command, const char *file, struct pa_erro
 	int result = pa_cmd_read_pipeline(&command->arena, file, &command->common, &command->pipeline, err);
 
 	if (result == 0)
-		result = pa_cmd_read_config(&command->arena, command->config_path, file, &command->config, err);
+		result =
+		    pa_cmd_read_config(&command->arena, command->config_path, file, &command->config, err);
 	if (result < 0)
 		return result;
 	if (command->memory_bytes != 0)
@@ -180,12 +188,13 @@ static int prepare(struct run_command *command, const char *file, struct pa_erro
 		result = pa_catalog_load_history(command->catalog, &command->arena, command->pipeline->name,
 		                                 &command->history, err);
 	if (result == 0)
-		result = pa_catalog_store_pipeline(command->catalog, command->pipeline, NULL, &command->pipeline_id, err);
+		result = pa_catalog_store_pipeline(command->catalog, command->pipeline, NULL,
+		                                   &command->pipeline_id, err);
 	if (result == 0)
 		result = name_run(command, err);
 	if (result == 0)
-		result = pa_catalog_start_error(command->catalog, command->pipeline->name, &command->previous_start_error,
-		                                err);
+		result = pa_catalog_start_error(command->catalog, command->pipeline->name,
+		                                &command->previous_start_error, err);
 	if (result == 0)
 		result = command->signal_fd = open_signals(err);
 	if (result < 0)
@@ -197,8 +206,8 @@ static int prepare(struct run_command *command, const char *file, struct pa_erro
 static int store(struct run_command *command, const struct pa_run_report *report, struct pa_error *err)
 {
 	if (report->forecast.task_count > 0 &&
-	    pa_catalog_store_pipeline(command->catalog, command->pipeline, &report->forecast, &command->pipeline_id,
-	                              err) < 0)
+	    pa_catalog_store_pipeline(command->catalog, command->pipeline, &report->forecast,
+	                              &command->pipeline_id, err) < 0)
 		return -(int)err->class;
 	return pa_run_report_store(report, command->catalog, command->pipeline_id, err);
 }
@@ -283,7 +292,8 @@ static int print_report(const struct run_command *command, const struct pa_compa
 		        comparison->ahead->message);
 		return PA_EXIT_FAILED;
 	}
-	if (comparison->without != NULL && !pa_report_outputs_equal(comparison->ahead, comparison->without, NULL))
+	if (comparison->without != NULL &&
+	    !pa_report_outputs_equal(comparison->ahead, comparison->without, NULL))
 		return PA_EXIT_FAILED;
 	return exit_code;
 }
@@ -291,9 +301,10 @@ static int print_report(const struct run_command *command, const struct pa_compa
 static int execute(struct run_command *command, struct pa_error *err)
 {
 	struct pa_run_report reports[3];
-	struct pa_comparison comparison = {.ahead = &reports[0], .previous_start_error = command->previous_start_error};
-	static const char *const titles[] = {"with pipeahead", "without pipeahead: every task starts cold, from the source",
-	                                     "all data local"};
+	struct pa_comparison comparison = {.ahead = &reports[0],
+	                                   .previous_start_error = command->previous_start_error};
+	static const char *const titles[] = {
+	    "with pipeahead", "without pipeahead: every task starts cold, from the source", "all data local"};
 	int wanted = command->compare ? 3 : 1, done = 0, result = 0;
 
 	for (; done < wanted && result == 0; done++) {
@@ -321,9 +332,8 @@ static int execute(struct run_command *command, struct pa_error *err)
 
 int pa_cmd_run(int argument_count, char **arguments)
 {
-	static struct run_command command = {.common = PA_CMD_COMMON_INIT,
-	                                     .previous_start_error = NAN,
-	                                     .signal_fd = -1};
+	static struct run_command command = {
+	    .common = PA_CMD_COMMON_INIT, .previous_start_error = NAN, .signal_fd = -1};
 	struct pa_error err = PA_ERROR_INIT;
 	int result = parse_options(argument_count, arguments, &command);
 

@@ -21,7 +21,7 @@ static int read_endpoints(struct pa_config_reader *reader, const struct pa_node 
 {
 	struct pa_config *config = target;
 	int result = pa_config_words(reader, value, "memory.ignite.endpoints", PA_CONFIG_MAX_ENDPOINTS,
-				     &config->ignite_endpoints, &config->ignite_endpoint_count);
+	                             &config->ignite_endpoints, &config->ignite_endpoint_count);
 
 	for (size_t i = 0; result == 0 && i < config->ignite_endpoint_count; i++) {
 		const char *endpoint = config->ignite_endpoints[i];
@@ -77,7 +77,7 @@ static int read_tls(struct pa_config_reader *reader, const struct pa_node *value
 		return result;
 	if (config->ignite_ca == NULL)
 		return pa_node_error(value, reader->err,
-				     "memory.ignite.tls has no ca; without it nobody is checked");
+		                     "memory.ignite.tls has no ca; without it nobody is checked");
 	if ((config->ignite_cert == NULL) != (config->ignite_key == NULL))
 		return pa_node_error(value, reader->err, "memory.ignite.tls: cert and key go together");
 	return 0;
@@ -94,7 +94,7 @@ static int read_ignite(struct pa_config_reader *reader, const struct pa_node *va
 		return result;
 	if (config->ignite_endpoint_count == 0)
 		return pa_node_error(value, reader->err,
-				     "memory.ignite has no endpoints; name at least one HOST:PORT");
+		                     "memory.ignite has no endpoints; name at least one HOST:PORT");
 	if (config->ignite_limit_bytes == 0)
 		return pa_node_error(
 		    value, reader->err,
@@ -133,7 +133,7 @@ static int resolve_folder(struct pa_arena *arena, const char *folder, const char
 }
 
 int pa_config_default(struct pa_arena *arena, const char *directory, struct pa_config *ret,
-		      struct pa_error *err)
+                      struct pa_error *err)
 {
 	struct pa_config config = {0};
 	long pages = sysconf(_SC_PHYS_PAGES);
@@ -145,7 +145,7 @@ int pa_config_default(struct pa_arena *arena, const char *directory, struct pa_c
 		return result;
 	if (pages <= 0 || page_bytes <= 0)
 		return pa_error_set(err, PA_ERROR_PERMANENT,
-				    "the machine's memory is not known; give memory.node in pipeahead.yaml");
+		                    "the machine's memory is not known; give memory.node in pipeahead.yaml");
 	config.memory_node_bytes = (uint64_t)pages * (uint64_t)page_bytes / 4;
 	config.slots = processors > 0 ? (uint32_t)processors : 1;
 	*ret = config;
@@ -162,7 +162,7 @@ static const char *folder_of(struct pa_arena *arena, const char *path)
 }
 
 static int read_document(struct pa_arena *arena, const char *path, const struct pa_buffer *text,
-			 const struct pa_node **ret, struct pa_error *err)
+                         const struct pa_node **ret, struct pa_error *err)
 {
 	struct pa_document *documents = NULL;
 	size_t count = 0;
@@ -173,7 +173,7 @@ static int read_document(struct pa_arena *arena, const char *path, const struct 
 	for (size_t i = 1; i < count; i++)
 		if (documents[i].root != NULL)
 			return pa_node_error(documents[i].root, err,
-					     "a second document; a configuration is one");
+			                     "a second document; a configuration is one");
 	*ret = count == 0 ? NULL : documents[0].root;
 	return 0;
 }

@@ -17,20 +17,21 @@
 struct pa_arena;
 
 struct pa_config_source {
-	const char *claim;    /* NULL, or the name of a claim … */
-	const char *match;    /* … NULL, or a URI prefix: exactly one is given */
-	const char *at;       /* location of a claim's bytes (absolute); for a URI prefix NULL unless mapped */
+	const char *claim; /* NULL, or the name of a claim … */
+	const char *match; /* … NULL, or a URI prefix: exactly one is given */
+	const char *at;    /* location of a claim's bytes (absolute); for a URI prefix NULL unless mapped */
 	const char *endpoint; /* NULL: none */
 	const char *region;
 	const char *credentials_file;
 	bool credentials_env;
 	uint64_t bandwidth_bps; /* 0: no cap */
-	int64_t latency_ns;     /* `latency: 2ms`: added to each request, so that one machine stands in for far storage */
-	uint32_t connections;   /* 0: the store's default */
+	int64_t
+	    latency_ns; /* `latency: 2ms`: added to each request, so that one machine stands in for far storage */
+	uint32_t connections; /* 0: the store's default */
 	bool access_set;
-	bool read_only;         /* access: read */
+	bool read_only; /* access: read */
 	bool immutable;
-	int64_t fresh_for_ns;   /* 0: check at every task start */
+	int64_t fresh_for_ns; /* 0: check at every task start */
 	uint32_t line, column;
 };
 
@@ -40,8 +41,9 @@ struct pa_config_variable {
 };
 
 struct pa_config_task {
-	const char *name;     /* a task's id or template */
-	const char **command; /* replaces the container's entrypoint; the pipeline's args stay unless `args` is given */
+	const char *name; /* a task's id or template */
+	const char **
+	    command; /* replaces the container's entrypoint; the pipeline's args stay unless `args` is given */
 	size_t command_count;
 	bool has_args;
 	const char **args;
@@ -68,7 +70,8 @@ struct pa_config {
 
 int pa_config_read(struct pa_arena *arena, const char *path, struct pa_config *ret, struct pa_error *err);
 /* What holds without a file. */
-int pa_config_default(struct pa_arena *arena, const char *directory, struct pa_config *ret, struct pa_error *err);
+int pa_config_default(struct pa_arena *arena, const char *directory, struct pa_config *ret,
+                      struct pa_error *err);
 
 /* The source of "claim:NAME" or "uri:URI" (the longest prefix that matches), or NULL. */
 const struct pa_config_source *pa_config_find_source(const struct pa_config *config, const char *data_set);

@@ -35,23 +35,23 @@ struct pa_config_key {
 
 /* keys.c */
 int pa_config_read_section(struct pa_config_reader *reader, const struct pa_node *section, const char *what,
-			   const struct pa_config_key *keys, void *target);
+                           const struct pa_config_key *keys, void *target);
 /* A value that must be there. */
 int pa_config_text(struct pa_config_reader *reader, const struct pa_node *value, const char *what,
-		   const char **ret);
+                   const char **ret);
 int pa_config_boolean(struct pa_config_reader *reader, const struct pa_node *value, const char *what,
-		      bool *ret);
+                      bool *ret);
 int pa_config_integer(struct pa_config_reader *reader, const struct pa_node *value, const char *what,
-		      uint32_t max, uint32_t *ret);
+                      uint32_t max, uint32_t *ret);
 int pa_config_bytes(struct pa_config_reader *reader, const struct pa_node *value, const char *what,
-		    uint64_t *ret);
+                    uint64_t *ret);
 int pa_config_duration(struct pa_config_reader *reader, const struct pa_node *value, const char *what,
-		       int64_t *ret);
+                       int64_t *ret);
 int pa_config_words(struct pa_config_reader *reader, const struct pa_node *value, const char *what,
-		    uint32_t max, const char ***ret, size_t *ret_count);
+                    uint32_t max, const char ***ret, size_t *ret_count);
 /* A file's name, made absolute with the configuration's folder. */
 int pa_config_path(struct pa_config_reader *reader, const struct pa_node *value, const char *what,
-		   const char **ret);
+                   const char **ret);
 /* Puts the node's place before the message that is there. */
 int pa_config_at(const struct pa_node *node, const char *what, struct pa_error *err);
 

@@ -45,7 +45,7 @@ static size_t edit_distance(const char *from, const char *to)
 }
 
 static int refuse_key(const struct pa_node *key, const char *what, const struct pa_config_key *keys,
-		      struct pa_error *err)
+                      struct pa_error *err)
 {
 	const char *nearest = NULL;
 	size_t least = SIZE_MAX;
@@ -63,12 +63,12 @@ static int refuse_key(const struct pa_node *key, const char *what, const struct 
 	/* A third of the letters wrong is a slip; more is another word. */
 	if (nearest != NULL && least <= (strlen(nearest) + 2) / 3)
 		return pa_node_error(key, err, "unknown key \"%.60s\" in %s; did you mean \"%s\"?", key->text,
-				     what, nearest);
+		                     what, nearest);
 	return pa_node_error(key, err, "unknown key \"%.60s\" in %s; known are: %s", key->text, what, known);
 }
 
 int pa_config_read_section(struct pa_config_reader *reader, const struct pa_node *section, const char *what,
-			   const struct pa_config_key *keys, void *target)
+                           const struct pa_config_key *keys, void *target)
 {
 	if (!pa_node_is_mapping(section))
 		return pa_node_error(section, reader->err, "%s must be a mapping, \"key: value\"", what);
@@ -87,7 +87,7 @@ int pa_config_read_section(struct pa_config_reader *reader, const struct pa_node
 }
 
 int pa_config_text(struct pa_config_reader *reader, const struct pa_node *value, const char *what,
-		   const char **ret)
+                   const char **ret)
 {
 	const char *text = pa_node_text(value);
 
@@ -98,7 +98,7 @@ int pa_config_text(struct pa_config_reader *reader, const struct pa_node *value,
 }
 
 int pa_config_boolean(struct pa_config_reader *reader, const struct pa_node *value, const char *what,
-		      bool *ret)
+                      bool *ret)
 {
 	const char *text = NULL;
 	int result = pa_config_text(reader, value, what, &text);
@@ -107,13 +107,13 @@ int pa_config_boolean(struct pa_config_reader *reader, const struct pa_node *val
 		return result;
 	if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
 		return pa_node_error(value, reader->err, "%s must be true or false, not \"%.60s\"", what,
-				     text);
+		                     text);
 	*ret = text[0] == 't';
 	return 0;
 }
 
 int pa_config_integer(struct pa_config_reader *reader, const struct pa_node *value, const char *what,
-		      uint32_t max, uint32_t *ret)
+                      uint32_t max, uint32_t *ret)
 {
 	const char *text = NULL;
 	int result = pa_config_text(reader, value, what, &text);
@@ -125,14 +125,14 @@ int pa_config_integer(struct pa_config_reader *reader, const struct pa_node *val
 	unsigned long number = digits <= 9 ? strtoul(text, NULL, 10) : max + 1UL;
 	if (text[digits] != '\0' || number == 0 || number > max)
 		return pa_node_error(value, reader->err,
-				     "%s must be a whole number from 1 to %u, not \"%.60s\"", what, max,
-				     text);
+		                     "%s must be a whole number from 1 to %u, not \"%.60s\"", what, max,
+		                     text);
 	*ret = (uint32_t)number;
 	return 0;
 }
 
 int pa_config_bytes(struct pa_config_reader *reader, const struct pa_node *value, const char *what,
-		    uint64_t *ret)
+                    uint64_t *ret)
 {
 	const char *text = NULL;
 	int result = pa_config_text(reader, value, what, &text);
@@ -143,14 +143,14 @@ int pa_config_bytes(struct pa_config_reader *reader, const struct pa_node *value
 		return pa_config_at(value, what, reader->err);
 	if (*ret == 0)
 		return pa_node_error(value, reader->err,
-				     "%s is a quota, and a quota of zero holds nothing; give at "
-				     "least 1MiB, or leave the key out for the default",
-				     what);
+		                     "%s is a quota, and a quota of zero holds nothing; give at "
+		                     "least 1MiB, or leave the key out for the default",
+		                     what);
 	return 0;
 }
 
 int pa_config_duration(struct pa_config_reader *reader, const struct pa_node *value, const char *what,
-		       int64_t *ret)
+                       int64_t *ret)
 {
 	const char *text = NULL;
 	int result = pa_config_text(reader, value, what, &text);
@@ -163,13 +163,13 @@ int pa_config_duration(struct pa_config_reader *reader, const struct pa_node *va
 }
 
 int pa_config_words(struct pa_config_reader *reader, const struct pa_node *value, const char *what,
-		    uint32_t max, const char ***ret, size_t *ret_count)
+                    uint32_t max, const char ***ret, size_t *ret_count)
 {
 	if (!pa_node_is_sequence(value))
 		return pa_node_error(value, reader->err, "%s must be a list, [a, b, …]", what);
 	if (value->count > max)
 		return pa_node_error(value, reader->err, "%s has %u items; the limit is %u", what,
-				     value->count, max);
+		                     value->count, max);
 	const char **words = pa_arena_array(reader->arena, value->count, sizeof(*words));
 	for (uint32_t i = 0; i < value->count; i++) {
 		const struct pa_node *item = value->items[i];
@@ -184,7 +184,7 @@ int pa_config_words(struct pa_config_reader *reader, const struct pa_node *value
 }
 
 int pa_config_path(struct pa_config_reader *reader, const struct pa_node *value, const char *what,
-		   const char **ret)
+                   const char **ret)
 {
 	const char *text = NULL;
 	int result = pa_config_text(reader, value, what, &text);

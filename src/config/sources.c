@@ -15,7 +15,7 @@ static int read_claim(struct pa_config_reader *reader, const struct pa_node *val
 
 /* Who may log in stands in a file or in the environment: this file is shown, copied and committed. */
 static int refuse_login(struct pa_config_reader *reader, const struct pa_node *value, const char *what,
-			const char *text)
+                        const char *text)
 {
 	const char *authority = strstr(text, "://");
 
@@ -24,7 +24,7 @@ static int refuse_login(struct pa_config_reader *reader, const struct pa_node *v
 	if (at == NULL || memchr(authority, ':', (size_t)(at - authority)) == NULL)
 		return 0;
 	return pa_node_error(value, reader->err,
-			     "%s holds a password; write credentials: {file: PATH} or {env: true}", what);
+	                     "%s holds a password; write credentials: {file: PATH} or {env: true}", what);
 }
 
 static int read_match(struct pa_config_reader *reader, const struct pa_node *value, void *target)
@@ -37,8 +37,8 @@ static int read_match(struct pa_config_reader *reader, const struct pa_node *val
 	size_t scheme = strspn(source->match, "abcdefghijklmnopqrstuvwxyz0123456789+.-");
 	if (scheme == 0 || strncmp(source->match + scheme, "://", 3) != 0)
 		return pa_node_error(value, reader->err,
-				     "match must be a URI prefix such as s3://bucket/, not \"%.60s\"",
-				     source->match);
+		                     "match must be a URI prefix such as s3://bucket/, not \"%.60s\"",
+		                     source->match);
 	return refuse_login(reader, value, "match", source->match);
 }
 
@@ -54,13 +54,13 @@ static int read_at(struct pa_config_reader *reader, const struct pa_node *value,
 		const char *path = strchr(text + 6, '/');
 		if (path == NULL || path == text + 6 || path[1] == '\0')
 			return pa_node_error(value, reader->err, "at: write nfs://HOST/EXPORT, not \"%.60s\"",
-					     text);
+			                     text);
 		source->at = text;
 		return refuse_login(reader, value, "at", text);
 	}
 	if (strncmp(text, "file://", 7) != 0)
 		return pa_node_error(value, reader->err,
-				     "at must begin with file:// or nfs://, not \"%.60s\"", text);
+		                     "at must begin with file:// or nfs://, not \"%.60s\"", text);
 	const char *path = text + 7;
 	while (strncmp(path, "./", 2) == 0)
 		path += 2;
@@ -112,13 +112,13 @@ static int read_credentials(struct pa_config_reader *reader, const struct pa_nod
 
 	if (!pa_node_is_mapping(value))
 		return pa_node_error(value, reader->err,
-				     "credentials are never inline; write {file: PATH} or {env: true}");
+		                     "credentials are never inline; write {file: PATH} or {env: true}");
 	int result = pa_config_read_section(reader, value, "credentials", keys, source);
 	if (result < 0)
 		return result;
 	if (source->credentials_env == (source->credentials_file != NULL))
 		return pa_node_error(value, reader->err,
-				     "credentials: give one of {file: PATH} and {env: true}");
+		                     "credentials: give one of {file: PATH} and {env: true}");
 	return 0;
 }
 
@@ -147,7 +147,7 @@ static int read_connections(struct pa_config_reader *reader, const struct pa_nod
 	struct pa_config_source *source = target;
 
 	return pa_config_integer(reader, value, "connections", PA_CONFIG_MAX_CONNECTIONS,
-				 &source->connections);
+	                         &source->connections);
 }
 
 static int read_access(struct pa_config_reader *reader, const struct pa_node *value, void *target)
@@ -202,11 +202,11 @@ static bool same_text(const char *a, const char *b)
 
 /* What no single key can tell. */
 static int check_source(struct pa_config_reader *reader, const struct pa_node *node,
-			const struct pa_config_source *source)
+                        const struct pa_config_source *source)
 {
 	if ((source->claim == NULL) == (source->match == NULL))
 		return pa_node_error(node, reader->err, "a source has either claim or match; this one has %s",
-				     source->claim == NULL ? "neither" : "both");
+		                     source->claim == NULL ? "neither" : "both");
 	if (source->claim != NULL && source->at == NULL)
 		return pa_node_error(
 		    node, reader->err,
@@ -234,10 +234,10 @@ int pa_config_read_sources(struct pa_config_reader *reader, const struct pa_node
 
 	if (!pa_node_is_sequence(list))
 		return pa_node_error(list, reader->err,
-				     "sources must be a list, each item beginning with \"- \"");
+		                     "sources must be a list, each item beginning with \"- \"");
 	if (list->count > PA_CONFIG_MAX_SOURCES)
 		return pa_node_error(list, reader->err, "%u sources; the limit is %d", list->count,
-				     PA_CONFIG_MAX_SOURCES);
+		                     PA_CONFIG_MAX_SOURCES);
 	config->sources = pa_arena_array(reader->arena, list->count, sizeof(*config->sources));
 	for (uint32_t i = 0; i < list->count; i++) {
 		const struct pa_node *node = list->items[i];
@@ -301,7 +301,7 @@ const struct pa_config_source *pa_config_find_source(const struct pa_config *con
 }
 
 const char *pa_config_location(struct pa_arena *arena, const struct pa_config_source *source,
-			       const char *data_set)
+                               const char *data_set)
 {
 	if (source->claim != NULL)
 		return source->at;
@@ -318,5 +318,5 @@ const char *pa_config_location(struct pa_arena *arena, const struct pa_config_so
 	if (rest[0] == '\0')
 		return pa_arena_strndup(arena, source->at, length);
 	return pa_arena_printf(arena, "%.*s%s%s", (int)length, source->at,
-			       source->at[length - 1] == '/' ? "" : "/", rest);
+	                       source->at[length - 1] == '/' ? "" : "/", rest);
 }

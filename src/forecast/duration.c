@@ -86,23 +86,23 @@ static double line_at(const struct line *line, double log_bytes)
 
 /* Sets the centre; `room` has space for all samples. */
 static void find_centre(const struct pa_sample *samples, size_t count, struct pa_weighted *room,
-			struct line *line)
+                        struct line *line)
 {
 	for (size_t i = 0; i < count; i++)
 		room[i] = (struct pa_weighted){samples[i].log_s -
-						   line->slope * (samples[i].log_bytes - line->mean_bytes),
-					       samples[i].weight};
+		                                   line->slope * (samples[i].log_bytes - line->mean_bytes),
+		                               samples[i].weight};
 	pa_weighted_sort(room, count);
 	line->centre = pa_weighted_quantile(room, count, .5);
 }
 
 /* 1.48 × the median absolute deviation: a standard deviation that outliers do not move. */
 static double robust_deviation(const struct pa_sample *samples, size_t count, struct pa_weighted *room,
-			       const struct line *line)
+                               const struct line *line)
 {
 	for (size_t i = 0; i < count; i++)
 		room[i] = (struct pa_weighted){fabs(samples[i].log_s - line_at(line, samples[i].log_bytes)),
-					       samples[i].weight};
+		                               samples[i].weight};
 	pa_weighted_sort(room, count);
 	return fmax(1.48 * pa_weighted_quantile(room, count, .5), .05);
 }
@@ -188,7 +188,7 @@ struct pa_slope pa_slope_fit(struct pa_arena *scratch, const struct pa_sample *s
 
 /* Variance of one execution around its run's mean, shrunk towards .25. */
 static double variance_in_runs(const struct pa_sample *samples, size_t count, const struct line *line,
-			       size_t *ret_runs)
+                               size_t *ret_runs)
 {
 	double sum = .25;
 	size_t runs = 0;
@@ -209,7 +209,7 @@ static double variance_in_runs(const struct pa_sample *samples, size_t count, co
 
 /* Quantiles around `centre`: each as far as residuals and what is not known of the mean say together. */
 static struct pa_distribution widen(const struct pa_weighted *residuals, size_t count, double centre,
-				    double variance)
+                                    double variance)
 {
 	struct pa_distribution distribution;
 	double middle = pa_weighted_quantile(residuals, count, .5);
@@ -217,7 +217,7 @@ static struct pa_distribution widen(const struct pa_weighted *residuals, size_t 
 		double normal = pa_normal_quantile(pa_forecast_levels[i]);
 		double seen = fabs(pa_weighted_quantile(residuals, count, pa_forecast_levels[i]) - middle);
 		double width = fmin(sqrt(seen * seen + variance * normal * normal),
-				    fmax(seen, MAX_LOG_SD * fabs(normal)));
+		                    fmax(seen, MAX_LOG_SD * fabs(normal)));
 		double sign = pa_forecast_levels[i] < .5 ? -1 : 1;
 		distribution.quantiles[i] =
 		    exp(centre + middle + (pa_forecast_levels[i] == .5 ? 0 : sign * width));
@@ -230,13 +230,13 @@ static struct pa_distribution widen(const struct pa_weighted *residuals, size_t 
 }
 
 struct pa_distribution pa_duration_predict(struct pa_arena *scratch, const struct pa_sample *samples,
-					   size_t count, const struct pa_slope *slope, double input_bytes)
+                                           size_t count, const struct pa_slope *slope, double input_bytes)
 {
 	struct pa_weighted *room = pa_arena_array(scratch, count, sizeof(*room));
 	bool use_slope = slope->used && input_bytes > 0;
 	struct line line = {.slope = use_slope ? slope->value : 0,
-			    .mean_bytes = mean_log_bytes(samples, count),
-			    .variance = use_slope ? slope->variance : 0};
+	                    .mean_bytes = mean_log_bytes(samples, count),
+	                    .variance = use_slope ? slope->variance : 0};
 	double least = INFINITY, most = -INFINITY, weights = 0;
 	for (size_t i = 0; i < count; i++) {
 		least = fmin(least, samples[i].log_bytes);
@@ -246,14 +246,14 @@ struct pa_distribution pa_duration_predict(struct pa_arena *scratch, const struc
 	double log_bytes = line.mean_bytes;
 	if (use_slope)
 		log_bytes = fmin(fmax(pa_log_bytes(input_bytes), least - MAX_EXTRAPOLATION),
-				 most + MAX_EXTRAPOLATION);
+		                 most + MAX_EXTRAPOLATION);
 	find_centre(samples, count, room, &line);
 	double centre = line_at(&line, log_bytes);
 
 	size_t runs;
 	double in_run = variance_in_runs(samples, count, &line, &runs);
 	double variance = (.0009 + in_run) / (double)runs + in_run / weights +
-			  line.variance * pow(log_bytes - line.mean_bytes, 2);
+	                  line.variance * pow(log_bytes - line.mean_bytes, 2);
 	for (size_t i = 0; i < count; i++) {
 		double fit = line_at(&line, samples[i].log_bytes);
 		double nearness = count < 8 ? 1 : .05 + exp(-.5 * pow((fit - centre) / .3, 2));
@@ -287,7 +287,7 @@ static double prior_seconds(enum pa_task_kind kind)
 }
 
 struct pa_distribution pa_duration_prior(enum pa_task_kind kind, double input_bytes, double other_log_s,
-					 size_t other_count)
+                                         size_t other_count)
 {
 	double share = (double)other_count / (double)(other_count + 2);
 	double centre = (1 - share) * log(prior_seconds(kind)) + (other_count > 0 ? share * other_log_s : 0);

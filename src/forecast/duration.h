@@ -38,11 +38,11 @@ size_t pa_samples_prepare(struct pa_sample *samples, size_t count);
 struct pa_slope pa_slope_fit(struct pa_arena *scratch, const struct pa_sample *samples, size_t count);
 /* At least one sample; `input_bytes` NAN or 0: not known, the slope is not used. */
 struct pa_distribution pa_duration_predict(struct pa_arena *scratch, const struct pa_sample *samples,
-					   size_t count, const struct pa_slope *slope, double input_bytes);
+                                           size_t count, const struct pa_slope *slope, double input_bytes);
 
 /* With no sample: by kind, moved towards the median of the pipeline's other templates, of which `log_seconds`
  * has the centres. */
 struct pa_distribution pa_duration_prior(enum pa_task_kind kind, double input_bytes, double other_log_s,
-					 size_t other_count);
+                                         size_t other_count);
 
 #endif

@@ -113,8 +113,8 @@ static void keep_records(struct maker *maker)
 static struct pa_sample sample_of(const struct pa_observation *observation, double weight)
 {
 	return (struct pa_sample){pa_log_seconds(observation->duration_s),
-				  pa_log_bytes((double)observation->input_bytes), weight,
-				  observation->run_age};
+	                          pa_log_bytes((double)observation->input_bytes), weight,
+	                          observation->run_age};
 }
 
 /* Slope and centre of every template that ran before. */
@@ -161,7 +161,7 @@ static double input_bytes_of(const struct maker *maker, size_t task)
 /* A task's own past counts fully; the other tasks of its template count together as one execution of its
  * own, and fully where it has none. */
 static void predict_from_history(struct maker *maker, size_t index, const struct group *group,
-				 struct pa_task_forecast *forecast)
+                                 struct pa_task_forecast *forecast)
 {
 	const char *id = maker->pipeline->tasks[index].id;
 	uint32_t own = maker->records[index].own;
@@ -247,12 +247,12 @@ static int make(struct pa_arena *arena, struct maker *maker, struct pa_forecast 
 		forecast_task(maker, i, &forecast.tasks[i]);
 
 	struct pa_spread_input input = {.pipeline = maker->pipeline,
-					.graph = &maker->graph,
-					.tasks = forecast.tasks,
-					.least_probability = LIKELY_PROBABILITY,
-					.slots = maker->options->slots,
-					.draws = maker->options->draws,
-					.seed = maker->options->seed};
+	                                .graph = &maker->graph,
+	                                .tasks = forecast.tasks,
+	                                .least_probability = LIKELY_PROBABILITY,
+	                                .slots = maker->options->slots,
+	                                .draws = maker->options->draws,
+	                                .seed = maker->options->seed};
 	struct pa_spread spread;
 	failed = pa_spread_run(maker->scratch, &input, &spread, err);
 	if (failed)
@@ -267,15 +267,15 @@ static int make(struct pa_arena *arena, struct maker *maker, struct pa_forecast 
 }
 
 int pa_forecast_make(struct pa_arena *arena, const struct pa_pipeline *pipeline,
-		     const struct pa_history *history, const struct pa_forecast_options *options,
-		     struct pa_forecast *ret, struct pa_error *err)
+                     const struct pa_history *history, const struct pa_forecast_options *options,
+                     struct pa_forecast *ret, struct pa_error *err)
 {
 	static const struct pa_history nothing = {0};
 	struct pa_arena scratch = PA_ARENA_INIT;
 	struct maker maker = {.scratch = &scratch,
-			      .pipeline = pipeline,
-			      .history = history ? history : &nothing,
-			      .options = options};
+	                      .pipeline = pipeline,
+	                      .history = history ? history : &nothing,
+	                      .options = options};
 	int failed = check_history(maker.history, err);
 	if (!failed)
 		failed = make(arena, &maker, ret, err);

@@ -92,8 +92,8 @@ struct pa_arena;
 struct pa_error;
 
 int pa_forecast_make(struct pa_arena *arena, const struct pa_pipeline *pipeline,
-		     const struct pa_history *history, const struct pa_forecast_options *options,
-		     struct pa_forecast *ret, struct pa_error *err);
+                     const struct pa_history *history, const struct pa_forecast_options *options,
+                     struct pa_forecast *ret, struct pa_error *err);
 const char *pa_forecast_basis_name(enum pa_forecast_basis basis);
 
 #endif

@@ -53,7 +53,7 @@ uint32_t pa_names_find(const struct pa_names *names, const char *text)
 
 /* Main tasks that no other task waits for: what an exit handler waits for. */
 static const uint32_t *find_ends(struct pa_arena *arena, const struct pa_pipeline *pipeline,
-				 const struct pa_graph *graph, size_t *ret_count)
+                                 const struct pa_graph *graph, size_t *ret_count)
 {
 	bool *waited_for = pa_arena_array(arena, graph->task_count, sizeof(*waited_for));
 	for (size_t i = 0; i < graph->task_count; i++) {
@@ -71,7 +71,7 @@ static const uint32_t *find_ends(struct pa_arena *arena, const struct pa_pipelin
 }
 
 static void order_exit_tasks(struct pa_arena *arena, const struct pa_pipeline *pipeline,
-			     struct pa_graph *graph)
+                             struct pa_graph *graph)
 {
 	const uint32_t *ends = NULL;
 	size_t count = 0;
@@ -86,7 +86,7 @@ static void order_exit_tasks(struct pa_arena *arena, const struct pa_pipeline *p
 }
 
 static int resolve_after(struct pa_arena *arena, const struct pa_pipeline *pipeline, struct pa_graph *graph,
-			 struct pa_error *err)
+                         struct pa_error *err)
 {
 	for (size_t i = 0; i < graph->task_count; i++) {
 		const struct pa_task *task = &pipeline->tasks[i];
@@ -109,7 +109,7 @@ static int resolve_after(struct pa_arena *arena, const struct pa_pipeline *pipel
 
 /* Depth-first with a stack of our own: parents go into the order before their children. */
 static int order_tasks(struct pa_arena *arena, const struct pa_pipeline *pipeline, struct pa_graph *graph,
-		       struct pa_error *err)
+                       struct pa_error *err)
 {
 	enum { UNSEEN, OPEN, PLACED };
 	size_t count = graph->task_count, placed = 0;
@@ -148,7 +148,7 @@ static int order_tasks(struct pa_arena *arena, const struct pa_pipeline *pipelin
 }
 
 int pa_graph_make(struct pa_arena *arena, const struct pa_pipeline *pipeline, struct pa_graph *ret,
-		  struct pa_error *err)
+                  struct pa_error *err)
 {
 	struct pa_graph graph = {.task_count = pipeline->task_count};
 	pa_names_init(arena, &graph.ids, graph.task_count);
@@ -157,8 +157,8 @@ int pa_graph_make(struct pa_arena *arena, const struct pa_pipeline *pipeline, st
 	for (size_t i = 0; i < graph.task_count; i++) {
 		if (pa_names_add(&graph.ids, pipeline->tasks[i].id) != i)
 			return pa_error_set(err, PA_ERROR_INPUT,
-					    "pipeline \"%s\": two tasks have the id \"%s\"; ids must differ",
-					    pipeline->name, pipeline->tasks[i].id);
+			                    "pipeline \"%s\": two tasks have the id \"%s\"; ids must differ",
+			                    pipeline->name, pipeline->tasks[i].id);
 	}
 	int failed = resolve_after(arena, pipeline, &graph, err);
 	if (failed)

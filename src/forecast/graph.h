@@ -50,6 +50,6 @@ struct pa_graph {
 };
 
 int pa_graph_make(struct pa_arena *arena, const struct pa_pipeline *pipeline, struct pa_graph *ret,
-		  struct pa_error *err);
+                  struct pa_error *err);
 
 #endif

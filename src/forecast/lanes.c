@@ -26,7 +26,7 @@ static uint32_t lane_count(const struct pa_spread_input *input, size_t task)
 
 /* With a single long lane the instances still run side by side. */
 static uint32_t instances_in_a_row(const struct pa_spread_input *input, size_t task, uint32_t lane,
-				   uint32_t lanes)
+                                   uint32_t lanes)
 {
 	uint32_t count = instance_count(&input->tasks[task]);
 	if (input->graph->task_count > LANES_MAX_TASKS && count > 1)
@@ -66,7 +66,7 @@ static double expected_s(const struct pa_spread_input *input, size_t task, uint3
 }
 
 static void connect_lanes(struct pa_arena *arena, const struct pa_graph *graph, struct pa_lanes *lanes,
-			  uint32_t task)
+                          uint32_t task)
 {
 	size_t count = 0, at = 0;
 	for (size_t i = 0; i < graph->tasks[task].after_count; i++) {

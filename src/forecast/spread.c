@@ -39,7 +39,7 @@ static uint32_t draw_attempts(const struct pa_task *task, struct pa_random *rand
 }
 
 static double draw_duration(const struct pa_spread_input *input, const struct shared *shared,
-			    const struct pa_lanes *lanes, size_t lane, struct pa_random *random)
+                            const struct pa_lanes *lanes, size_t lane, struct pa_random *random)
 {
 	uint32_t index = lanes->owner[lane];
 	const struct pa_task *task = &input->pipeline->tasks[index];
@@ -48,7 +48,7 @@ static double draw_duration(const struct pa_spread_input *input, const struct sh
 	    sqrt(TEMPLATE_CORRELATION) * shared->template_normal[input->graph->tasks[index].template_index] +
 	    sqrt(1 - TEMPLATE_CORRELATION) * pa_random_normal(random);
 	double duration_s = pa_distribution_at(&forecast->duration_s, normal) * lanes->instances[lane] *
-			    draw_attempts(task, random);
+	                    draw_attempts(task, random);
 	double elapsed_s = pa_spread_elapsed_s(input, index);
 	if (!pa_spread_runs(input, index))
 		return 0;
@@ -62,8 +62,8 @@ static double draw_duration(const struct pa_spread_input *input, const struct sh
 
 /* One run of the timeline into column `draw` of the tables. */
 static int run_draw(struct pa_arena *scratch, const struct pa_spread_input *input,
-		    const struct pa_timeline_input *timeline, const struct pa_lanes *lanes, double *starts,
-		    double *ends, size_t draws, double *ret_makespan_s, struct pa_error *err)
+                    const struct pa_timeline_input *timeline, const struct pa_lanes *lanes, double *starts,
+                    double *ends, size_t draws, double *ret_makespan_s, struct pa_error *err)
 {
 	struct pa_timeline_result result;
 	int failed = pa_timeline_run(scratch, timeline, &result, err);
@@ -123,7 +123,7 @@ static size_t draw_count(const struct pa_spread_input *input)
 }
 
 static int run_draws(struct pa_arena *arena, struct pa_arena *scratch, const struct pa_spread_input *input,
-		     struct pa_spread *spread, struct pa_error *err)
+                     struct pa_spread *spread, struct pa_error *err)
 {
 	size_t task_count = input->graph->task_count, draws = draw_count(input);
 	const struct pa_lanes *lanes = &spread->lanes;
@@ -144,7 +144,7 @@ static int run_draws(struct pa_arena *arena, struct pa_arena *scratch, const str
 		}
 		struct pa_arena one = PA_ARENA_INIT;
 		int failed = run_draw(&one, input, &timeline, lanes, starts + draw, ends + draw, draws,
-				      &makespans[draw], err);
+		                      &makespans[draw], err);
 		pa_arena_done(&one);
 		if (failed)
 			return failed;
@@ -165,15 +165,15 @@ static int run_draws(struct pa_arena *arena, struct pa_arena *scratch, const str
 }
 
 int pa_spread_run(struct pa_arena *arena, const struct pa_spread_input *input, struct pa_spread *ret,
-		  struct pa_error *err)
+                  struct pa_error *err)
 {
 	struct pa_spread spread = {0};
 	struct pa_timeline_result result;
 	pa_lanes_make(arena, input, &spread.lanes);
 	struct pa_timeline_input timeline = {.tasks = spread.lanes.tasks,
-					     .task_count = spread.lanes.count,
-					     .slots = input->slots,
-					     .memory_bytes = INFINITY};
+	                                     .task_count = spread.lanes.count,
+	                                     .slots = input->slots,
+	                                     .memory_bytes = INFINITY};
 	int failed = pa_timeline_run(arena, &timeline, &result, err);
 	if (failed)
 		return failed;

@@ -57,6 +57,6 @@ struct pa_spread {
 };
 
 int pa_spread_run(struct pa_arena *arena, const struct pa_spread_input *input, struct pa_spread *ret,
-		  struct pa_error *err);
+                  struct pa_error *err);
 
 #endif

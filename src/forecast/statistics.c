@@ -55,7 +55,7 @@ double pa_normal_quantile(double level)
 
 /* pa_normal_quantile() of pa_forecast_levels. */
 static const double level_normals[PA_FORECAST_QUANTILES] = {-1.2815515655446004, -0.6744897501960817, 0,
-							    0.6744897501960817, 1.2815515655446004};
+                                                            0.6744897501960817, 1.2815515655446004};
 
 double pa_distribution_at(const struct pa_distribution *distribution, double normal)
 {

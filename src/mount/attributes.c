@@ -30,7 +30,7 @@ uint64_t pa_inode_number(const struct pa_mount_view *view, uint64_t inode)
 }
 
 void pa_attributes_fill(const struct pa_mount_view *view, const struct pa_attributes *attributes,
-			struct fuse_attr *ret)
+                        struct fuse_attr *ret)
 {
 	int64_t seconds = attributes->mtime_ns / PA_NS_PER_SECOND;
 	int64_t rest_ns = attributes->mtime_ns % PA_NS_PER_SECOND;
@@ -78,7 +78,7 @@ uint32_t pa_attributes_valid(struct pa_mount *mount, const struct pa_mount_targe
 }
 
 int pa_entry_fill(struct pa_mount *mount, struct pa_mount_view *view, const struct pa_attributes *attributes,
-		  struct fuse_entry_out *ret)
+                  struct fuse_entry_out *ret)
 {
 	bool made;
 
@@ -112,13 +112,13 @@ void pa_mount_forget(struct pa_mount *mount, uint64_t node_id, uint64_t lookups)
 
 /* A notice that does not arrive (the kernel has forgotten the node, the mount is gone) was not needed. */
 static void notify(struct pa_mount *mount, int32_t code, const void *head, size_t head_bytes,
-		   const char *name)
+                   const char *name)
 {
 	struct fuse_out_header header = {.error = code};
 	size_t name_bytes = name != NULL ? strlen(name) + 1 : 0;
 	struct iovec parts[] = {{&header, sizeof(header)},
-				{(void *)(uintptr_t)head, head_bytes},
-				{(void *)(uintptr_t)name, name_bytes}};
+	                        {(void *)(uintptr_t)head, head_bytes},
+	                        {(void *)(uintptr_t)name, name_bytes}};
 
 	header.len = (uint32_t)(sizeof(header) + head_bytes + name_bytes);
 	if (writev(mount->fuse_fd, parts, name != NULL ? 3 : 2) < 0)
@@ -146,7 +146,7 @@ void pa_attributes_invalidate(struct pa_mount *mount, uint32_t node, bool own)
 void pa_entry_invalidate(struct pa_mount *mount, const char *name)
 {
 	struct fuse_notify_inval_entry_out notice = {.parent = FUSE_ROOT_ID,
-						     .namelen = (uint32_t)strlen(name)};
+	                                             .namelen = (uint32_t)strlen(name)};
 
 	notify(mount, FUSE_NOTIFY_INVAL_ENTRY, &notice, sizeof(notice), name);
 }

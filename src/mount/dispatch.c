@@ -146,7 +146,7 @@ int pa_mount_dispatch(struct pa_mount *mount, struct pa_mount_request *request)
 	request->reply_bytes = 0;
 	if (operation->run != NULL)
 		result = request->argument_bytes >= operation->argument_bytes ? operation->run(mount, request)
-									      : -EINVAL;
+		                                                              : -EINVAL;
 	if (result > 0)
 		return result;
 	if (result < 0) {

@@ -59,7 +59,7 @@ static unsigned file_flags(uint32_t open_flags)
 
 /* Chooses the mode of a file that was opened and gives it a handle.  On failure the file is still the caller's. */
 static int handle_new(struct pa_mount *mount, const struct pa_mount_target *target, struct pa_file *file,
-		      const struct pa_attributes *attributes, unsigned flags, struct pa_fuse_open_out *ret)
+                      const struct pa_attributes *attributes, unsigned flags, struct pa_fuse_open_out *ret)
 {
 	bool writes = (flags & PA_FILE_WRITE) != 0;
 	struct pa_mode mode;
@@ -69,8 +69,8 @@ static int handle_new(struct pa_mount *mount, const struct pa_mount_target *targ
 		return result;
 	pthread_mutex_lock(&mount->lock);
 	uint64_t id = pa_table_handle_new(&mount->table, target->node,
-					  (mode.passthrough ? PA_HANDLE_PASSTHROUGH : 0) |
-					      (writes ? PA_HANDLE_WRITE : 0));
+	                                  (mode.passthrough ? PA_HANDLE_PASSTHROUGH : 0) |
+	                                      (writes ? PA_HANDLE_WRITE : 0));
 	struct pa_node_record *record = &mount->table.nodes[target->node];
 	bool changed = record->told_version != attributes->generation;
 	record->told_version = attributes->generation;
@@ -83,7 +83,7 @@ static int handle_new(struct pa_mount *mount, const struct pa_mount_target *targ
 	open->file = file;
 	open->view = target->view;
 	open->access = pa_view_count_open(target->view, attributes->inode, attributes->size_bytes,
-					  (flags & PA_FILE_READ) != 0, mode.passthrough, mode.whole);
+	                                  (flags & PA_FILE_READ) != 0, mode.passthrough, mode.whole);
 	/* What it knows of the size is of another version, or about to be changed under the other views. */
 	if (changed || writes)
 		pa_attributes_invalidate(mount, target->node, changed);
@@ -93,7 +93,7 @@ static int handle_new(struct pa_mount *mount, const struct pa_mount_target *targ
 }
 
 static int open_file(struct pa_mount *mount, struct pa_mount_request *request,
-		     const struct pa_mount_target *target, unsigned flags, struct pa_fuse_open_out *ret)
+                     const struct pa_mount_target *target, unsigned flags, struct pa_fuse_open_out *ret)
 {
 	struct pa_error err = PA_ERROR_INIT;
 	struct pa_attributes attributes;
@@ -131,8 +131,8 @@ int pa_operation_open(struct pa_mount *mount, struct pa_mount_request *request)
 
 /* The entry and the handle of a file that was created, into the reply. */
 static int reply_created(struct pa_mount *mount, struct pa_mount_request *request,
-			 const struct pa_mount_target *folder, struct pa_file *file,
-			 const struct pa_attributes *attributes, unsigned flags)
+                         const struct pa_mount_target *folder, struct pa_file *file,
+                         const struct pa_attributes *attributes, unsigned flags)
 {
 	struct fuse_entry_out *entry = (struct fuse_entry_out *)request->reply;
 	struct pa_fuse_open_out *open = (struct pa_fuse_open_out *)(entry + 1);
@@ -168,7 +168,7 @@ int pa_operation_create(struct pa_mount *mount, struct pa_mount_request *request
 	if (target.view->read_only)
 		result = -EROFS;
 	else if (pa_file_create(target.view->data_set, target.inode, name, flags | PA_FILE_WRITE,
-				in->mode & 07777, &file, &attributes, &request->call, &err) != 0)
+	                        in->mode & 07777, &file, &attributes, &request->call, &err) != 0)
 		result = pa_mount_errno(&err);
 	else {
 		result = reply_created(mount, request, &target, file, &attributes, flags | PA_FILE_WRITE);
@@ -181,7 +181,7 @@ int pa_operation_create(struct pa_mount *mount, struct pa_mount_request *request
 
 /* A failed read becomes EIO in the task, which says nothing: the log names the file and the cause. */
 static int read_failed(struct pa_mount *mount, const struct open_handle *handle,
-		       const struct fuse_read_in *in, const struct pa_error *err)
+                       const struct fuse_read_in *in, const struct pa_error *err)
 {
 	char path[PATH_BYTES] = "";
 
@@ -212,13 +212,13 @@ int pa_operation_read(struct pa_mount *mount, struct pa_mount_request *request)
 	/* First what is there already; only a read that has to wait counts as waiting. */
 	if (!request->may_block) {
 		result = pa_file_read(handle.open->file, in->offset, request->reply, in->size, &bytes,
-				      &account, &at_once, &err);
+		                      &account, &at_once, &err);
 		if (result == -PA_ERROR_DEADLINE)
 			return PA_REPLY_WOULD_BLOCK;
 	} else {
 		pa_view_wait_begin(handle.open->view);
 		result = pa_file_read(handle.open->file, in->offset, request->reply, in->size, &bytes,
-				      &account, &request->call, &err);
+		                      &account, &request->call, &err);
 		pa_view_wait_end(handle.open->view);
 	}
 	bool failed = result != 0 && err.class != PA_ERROR_CANCELLED;

@@ -18,7 +18,7 @@ struct listing {
 
 /* Appends an entry; false when it has no room.  With an inode a READDIRPLUS entry is left for add_nodes(). */
 static bool add_entry(struct listing *listing, const char *name, uint64_t offset, uint64_t number,
-		      uint32_t type, uint64_t inode)
+                      uint32_t type, uint64_t inode)
 {
 	size_t head = listing->plus ? sizeof(struct fuse_entry_out) : 0;
 	size_t length = strlen(name);
@@ -47,7 +47,7 @@ static bool add_dots(struct listing *listing, uint64_t offset)
 }
 
 static bool add_tree_entry(void *context, const char *name, uint64_t cookie,
-			   const struct pa_attributes *attributes)
+                           const struct pa_attributes *attributes)
 {
 	static const uint32_t types[] = {
 	    [PA_ENTRY_FILE] = DT_REG,
@@ -57,8 +57,8 @@ static bool add_tree_entry(void *context, const char *name, uint64_t cookie,
 	struct listing *listing = context;
 
 	return add_entry(listing, name, cookie + FIRST_COOKIE,
-			 pa_inode_number(listing->view, attributes->inode), types[attributes->kind],
-			 attributes->inode);
+	                 pa_inode_number(listing->view, attributes->inode), types[attributes->kind],
+	                 attributes->inode);
 }
 
 /* Gives the entries of a READDIRPLUS their nodes and attributes.  Not in the callback: that runs under the tree's lock.
@@ -88,8 +88,8 @@ static void list_root(struct pa_mount *mount, struct listing *listing, uint64_t 
 	for (; index < mount->view_end; index++)
 		if (mount->views[index] != NULL && !mount->views[index]->removed &&
 		    !add_entry(listing, mount->table.views[index].name, index + 1 + FIRST_COOKIE,
-			       pa_inode_number(mount->views[index], mount->views[index]->root_inode),
-			       DT_UNKNOWN, 0))
+		               pa_inode_number(mount->views[index], mount->views[index]->root_inode),
+		               DT_UNKNOWN, 0))
 			break;
 	pthread_mutex_unlock(&mount->lock);
 }
@@ -113,8 +113,8 @@ static int read_folder(struct pa_mount *mount, struct pa_mount_request *request,
 		if (target.view == NULL)
 			list_root(mount, &listing, in->offset);
 		else if (pa_tree_list(target.view->data_set, target.inode,
-				      in->offset > FIRST_COOKIE ? in->offset - FIRST_COOKIE : 0,
-				      add_tree_entry, &listing, &err) != 0)
+		                      in->offset > FIRST_COOKIE ? in->offset - FIRST_COOKIE : 0,
+		                      add_tree_entry, &listing, &err) != 0)
 			result = pa_mount_errno(&err);
 	}
 	if (result == 0 && plus && target.view != NULL)

@@ -86,7 +86,7 @@ static bool is_expected(struct pa_mount *mount, uint32_t node, bool arrived)
 
 /* Passthrough handles are open: one more of the same, or ESTALE. */
 static int choose_beside_passthrough(struct pa_mount *mount, uint32_t node, struct pa_file *file, bool writes,
-				     struct pa_mode *ret)
+                                     struct pa_mode *ret)
 {
 	struct pa_node_record *record = &mount->table.nodes[node];
 	struct stat status;
@@ -106,7 +106,7 @@ static int choose_beside_passthrough(struct pa_mount *mount, uint32_t node, stru
 
 /* Nothing is open: passthrough if the file is whole. */
 static bool choose_passthrough(struct pa_mount *mount, uint32_t node, struct pa_file *file,
-			       struct pa_mode *ret)
+                               struct pa_mode *ret)
 {
 	struct pa_node_record *record = &mount->table.nodes[node];
 	struct stat status;
@@ -131,7 +131,7 @@ static bool choose_passthrough(struct pa_mount *mount, uint32_t node, struct pa_
 }
 
 int pa_mode_choose(struct pa_mount *mount, uint32_t node, struct pa_file *file, bool writes,
-		   struct pa_mode *ret)
+                   struct pa_mode *ret)
 {
 	struct pa_node_record *record = &mount->table.nodes[node];
 	int result = 0;
@@ -142,7 +142,7 @@ int pa_mode_choose(struct pa_mount *mount, uint32_t node, struct pa_file *file, 
 		result = choose_beside_passthrough(mount, node, file, writes, ret);
 		ret->whole = ret->passthrough;
 	} else if (is_expected(mount, node, writes) || writes || record->direct_opens != 0 ||
-		   !mount->passthrough || !choose_passthrough(mount, node, file, ret)) {
+	           !mount->passthrough || !choose_passthrough(mount, node, file, ret)) {
 		record->direct_opens++;
 	}
 	pthread_mutex_unlock(mode_lock(mount, node));

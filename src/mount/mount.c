@@ -27,8 +27,8 @@
 #define CLOSE_NS           PA_NS_PER_SECOND /* for what is still open when the mount ends */
 
 static const uint64_t wanted_features = FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES |
-					FUSE_DO_READDIRPLUS | FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS |
-					FUSE_MAX_PAGES | FUSE_INIT_EXT | FUSE_DIRECT_IO_ALLOW_MMAP;
+                                        FUSE_DO_READDIRPLUS | FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS |
+                                        FUSE_MAX_PAGES | FUSE_INIT_EXT | FUSE_DIRECT_IO_ALLOW_MMAP;
 
 /* Answers the kernel's first request.  No others come before that. */
 static int negotiate(struct pa_mount *mount, bool want_passthrough, struct pa_error *err)
@@ -47,7 +47,7 @@ static int negotiate(struct pa_mount *mount, bool want_passthrough, struct pa_er
 	while (bytes < 0 && errno == EINTR);
 	if (bytes < 0)
 		return pa_error_set_errno(err, errno, "mount: no greeting from the kernel at %s",
-					  mount->mount_point);
+		                          mount->mount_point);
 	if ((size_t)bytes < sizeof(request.in.header) + offsetof(struct fuse_init_in, flags2) ||
 	    request.in.header.opcode != FUSE_INIT || request.in.init.major != FUSE_KERNEL_VERSION ||
 	    request.in.init.minor < PA_FUSE_MINOR_VERSION_MIN)
@@ -77,7 +77,7 @@ static int negotiate(struct pa_mount *mount, bool want_passthrough, struct pa_er
 	int result = pa_mount_send(mount, request.in.header.unique, 0, &out, sizeof(out));
 	if (result != 0)
 		return pa_error_set_errno(err, -result, "mount: the kernel refused our greeting at %s",
-					  mount->mount_point);
+		                          mount->mount_point);
 	if (mount->passthrough)
 		mount->passthrough = pa_mode_probe(mount->fuse_fd);
 	return 0;
@@ -90,15 +90,15 @@ static int mount_attach(struct pa_mount *self, struct pa_error *err)
 	self->fuse_fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	if (self->fuse_fd < 0)
 		return pa_error_set_errno(err, errno,
-					  "mount: cannot open /dev/fuse (is the fuse module loaded?)");
+		                          "mount: cannot open /dev/fuse (is the fuse module loaded?)");
 	snprintf(options, sizeof(options),
-		 "fd=%d,rootmode=40000,user_id=%u,group_id=%u,allow_other,default_permissions", self->fuse_fd,
-		 geteuid(), getegid());
+	         "fd=%d,rootmode=40000,user_id=%u,group_id=%u,allow_other,default_permissions", self->fuse_fd,
+	         geteuid(), getegid());
 	if (mount("pipeahead", self->mount_point, "fuse.pipeahead", MS_NOSUID | MS_NODEV, options) != 0)
 		return pa_error_set_errno(err, errno,
-					  "mount: cannot mount at %s (needs root, or CAP_SYS_ADMIN in a user "
-					  "namespace of its own)",
-					  self->mount_point);
+		                          "mount: cannot mount at %s (needs root, or CAP_SYS_ADMIN in a user "
+		                          "namespace of its own)",
+		                          self->mount_point);
 	self->mounted = true;
 	return 0;
 }
@@ -134,7 +134,7 @@ static int mount_allocate(struct pa_mount *mount, struct pa_error *err)
 {
 	mount->views = calloc(PA_MOUNT_MAX_VIEWS, sizeof(*mount->views));
 	mount->files = mmap(NULL, sizeof(*mount->files) * PA_TABLE_HANDLES, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (mount->files == MAP_FAILED)
 		mount->files = NULL;
 	if (mount->views == NULL || mount->files == NULL || mount->mount_point == NULL)

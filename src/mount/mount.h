@@ -48,7 +48,7 @@ bool pa_mount_has_passthrough(const struct pa_mount *mount);
 /* Adds a folder `name` to the mount's root that shows `path` ("" for all) of the data set.  When `path` is a
  * file, or the data set a single file, the view is that file itself. */
 int pa_mount_add_view(struct pa_mount *mount, const char *name, struct pa_data_set *data_set,
-		      const char *path, bool read_only, struct pa_mount_view **ret, struct pa_error *err);
+                      const char *path, bool read_only, struct pa_mount_view **ret, struct pa_error *err);
 /* Takes the folder away; handles that are open live on until they are closed.  Ends the view. */
 void pa_mount_remove_view(struct pa_mount *mount, struct pa_mount_view *view);
 

@@ -138,9 +138,9 @@ struct pa_mount_view *pa_view_find(struct pa_mount *mount, const char *name);
 void pa_view_node_gone(struct pa_mount *mount, uint32_t view);
 void pa_view_free_all(struct pa_mount *mount);
 uint32_t pa_view_count_open(struct pa_mount_view *view, uint64_t inode, uint64_t size_bytes, bool reads,
-			    bool passthrough, bool whole);
+                            bool passthrough, bool whole);
 void pa_view_count_read(struct pa_mount_view *view, uint32_t access, const struct pa_read_account *read,
-			size_t bytes, bool failed);
+                        size_t bytes, bool failed);
 void pa_view_count_write(struct pa_mount_view *view, size_t bytes);
 void pa_view_wait_begin(struct pa_mount_view *view);
 void pa_view_wait_end(struct pa_mount_view *view);
@@ -149,10 +149,10 @@ void pa_view_wait_end(struct pa_mount_view *view);
 /* st_ino: views never share one. */
 uint64_t pa_inode_number(const struct pa_mount_view *view, uint64_t inode);
 void pa_attributes_fill(const struct pa_mount_view *view, const struct pa_attributes *attributes,
-			struct fuse_attr *ret);
+                        struct fuse_attr *ret);
 /* An entry for the reply: makes the node; ENFILE when the table is full. */
 int pa_entry_fill(struct pa_mount *mount, struct pa_mount_view *view, const struct pa_attributes *attributes,
-		  struct fuse_entry_out *ret);
+                  struct fuse_entry_out *ret);
 /* The seconds that the kernel may keep the attributes of a node. */
 uint32_t pa_attributes_valid(struct pa_mount *mount, const struct pa_mount_target *target);
 /* Lets the kernel forget `lookups` references to a node. */
@@ -170,7 +170,7 @@ struct pa_mode {
 	uint32_t open_flags;
 };
 int pa_mode_choose(struct pa_mount *mount, uint32_t node, struct pa_file *file, bool writes,
-		   struct pa_mode *ret);
+                   struct pa_mode *ret);
 void pa_mode_end(struct pa_mount *mount, uint32_t node, struct pa_file *file, bool passthrough);
 bool pa_mode_probe(int fuse_fd);
 

@@ -47,7 +47,7 @@ static int target_to_change(struct pa_mount *mount, uint64_t node_id, struct pa_
 }
 
 static int reply_entry(struct pa_mount *mount, struct pa_mount_request *request, struct pa_mount_view *view,
-		       const struct pa_attributes *attributes)
+                       const struct pa_attributes *attributes)
 {
 	request->reply_bytes = sizeof(struct fuse_entry_out);
 	return pa_entry_fill(mount, view, attributes, (struct fuse_entry_out *)request->reply);
@@ -123,7 +123,7 @@ static int reply_root_attributes(struct pa_mount_request *request)
 }
 
 static int reply_attributes(struct pa_mount *mount, struct pa_mount_request *request,
-			    const struct pa_mount_target *target, const struct pa_attributes *attributes)
+                            const struct pa_mount_target *target, const struct pa_attributes *attributes)
 {
 	struct fuse_attr_out *out = (struct fuse_attr_out *)request->reply;
 
@@ -169,8 +169,8 @@ static struct pa_store_attributes wanted_attributes(const struct fuse_setattr_in
 	};
 	if (wanted.set_mtime)
 		wanted.mtime_ns = (in->valid & FATTR_MTIME_NOW) != 0
-				      ? wall_ns()
-				      : (int64_t)in->mtime * PA_NS_PER_SECOND + in->mtimensec;
+		                      ? wall_ns()
+		                      : (int64_t)in->mtime * PA_NS_PER_SECOND + in->mtimensec;
 	return wanted;
 }
 
@@ -197,8 +197,8 @@ int pa_operation_setattr(struct pa_mount *mount, struct pa_mount_request *reques
 	else if (changes_owner(in, &attributes))
 		result = -EPERM;
 	else if ((wanted.set_mode || wanted.set_size || wanted.set_mtime) &&
-		 pa_tree_set_attributes(target.view->data_set, target.inode, &wanted, &attributes,
-					&request->call, &err) != 0)
+	         pa_tree_set_attributes(target.view->data_set, target.inode, &wanted, &attributes,
+	                                &request->call, &err) != 0)
 		result = pa_mount_errno(&err);
 	if (result == 0) {
 		pa_attributes_invalidate(mount, target.node, false);
@@ -242,7 +242,7 @@ int pa_operation_symlink(struct pa_mount *mount, struct pa_mount_request *reques
 	if (result != 0)
 		return result;
 	if (pa_tree_make_symlink(target.view->data_set, target.inode, name, link_target, &attributes,
-				 &request->call, &err) != 0)
+	                         &request->call, &err) != 0)
 		result = pa_mount_errno(&err);
 	else
 		result = reply_entry(mount, request, target.view, &attributes);
@@ -268,7 +268,7 @@ int pa_operation_mknod(struct pa_mount *mount, struct pa_mount_request *request)
 	if (result != 0)
 		return result;
 	if (pa_file_create(target.view->data_set, target.inode, name, PA_FILE_WRITE | PA_FILE_EXCLUSIVE,
-			   in->mode & 07777, &file, &attributes, &request->call, &err) != 0 ||
+	                   in->mode & 07777, &file, &attributes, &request->call, &err) != 0 ||
 	    pa_file_close(file, &request->call, &err) != 0)
 		result = pa_mount_errno(&err);
 	else
@@ -292,7 +292,7 @@ int pa_operation_mkdir(struct pa_mount *mount, struct pa_mount_request *request)
 	if (result != 0)
 		return result;
 	if (pa_tree_make_directory(target.view->data_set, target.inode, name, in->mode & 07777, &attributes,
-				   &request->call, &err) != 0)
+	                           &request->call, &err) != 0)
 		result = pa_mount_errno(&err);
 	else
 		result = reply_entry(mount, request, target.view, &attributes);
@@ -329,7 +329,7 @@ int pa_operation_rmdir(struct pa_mount *mount, struct pa_mount_request *request)
 }
 
 static int rename_name(struct pa_mount *mount, struct pa_mount_request *request, size_t at,
-		       uint64_t new_folder, bool no_replace)
+                       uint64_t new_folder, bool no_replace)
 {
 	struct pa_error err = PA_ERROR_INIT;
 	struct pa_mount_target from, to;
@@ -347,7 +347,7 @@ static int rename_name(struct pa_mount *mount, struct pa_mount_request *request,
 		pa_target_put(mount, &to);
 	} else if (result == 0) {
 		if (pa_tree_rename(from.view->data_set, from.inode, name, to.inode, new_name, no_replace,
-				   &request->call, &err) != 0)
+		                   &request->call, &err) != 0)
 			result = pa_mount_errno(&err);
 		pa_target_put(mount, &to);
 	}
@@ -385,13 +385,13 @@ int pa_operation_statfs(struct pa_mount *mount, struct pa_mount_request *request
 	(void)mount;
 	*out = (struct fuse_statfs_out){
 	    .st = {.blocks = STATFS_BLOCKS,
-		   .bfree = STATFS_BLOCKS,
-		   .bavail = STATFS_BLOCKS,
-		   .files = STATFS_FILES,
-		   .ffree = STATFS_FILES,
-		   .bsize = STATFS_BLOCK_BYTES,
-		   .namelen = 255,
-		   .frsize = STATFS_BLOCK_BYTES},
+	           .bfree = STATFS_BLOCKS,
+	           .bavail = STATFS_BLOCKS,
+	           .files = STATFS_FILES,
+	           .ffree = STATFS_FILES,
+	           .bsize = STATFS_BLOCK_BYTES,
+	           .namelen = 255,
+	           .frsize = STATFS_BLOCK_BYTES},
 	};
 	request->reply_bytes = sizeof(*out);
 	return 0;

@@ -42,14 +42,14 @@ int pa_table_new(struct pa_table *ret, struct pa_error *err)
 		if (fd >= 0)
 			close(fd);
 		return pa_error_set_errno(err, cause, "mount: cannot make the table region of %zu bytes",
-					  bytes);
+		                          bytes);
 	}
 	char *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (base == MAP_FAILED) {
 		int cause = errno;
 		close(fd);
 		return pa_error_set_errno(err, cause, "mount: cannot map the table region of %zu bytes",
-					  bytes);
+		                          bytes);
 	}
 	ret->fd = fd;
 	ret->bytes = bytes;

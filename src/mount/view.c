@@ -80,7 +80,7 @@ static uint32_t accesses_find(struct pa_view_accesses *accesses, uint64_t inode,
 }
 
 uint32_t pa_view_count_open(struct pa_mount_view *view, uint64_t inode, uint64_t size_bytes, bool reads,
-			    bool passthrough, bool whole)
+                            bool passthrough, bool whole)
 {
 	char path[PATH_BYTES] = "";
 	uint32_t access = 0;
@@ -109,7 +109,7 @@ uint32_t pa_view_count_open(struct pa_mount_view *view, uint64_t inode, uint64_t
 }
 
 void pa_view_count_read(struct pa_mount_view *view, uint32_t access, const struct pa_read_account *read,
-			size_t bytes, bool failed)
+                        size_t bytes, bool failed)
 {
 	pthread_mutex_lock(&view->lock);
 	view->account.memory_bytes += read->memory_bytes;
@@ -266,8 +266,8 @@ static int check_name(const char *name, struct pa_error *err)
 	if (length == 0 || length >= PA_TABLE_NAME_BYTES || strchr(name, '/') != NULL ||
 	    strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return pa_error_set(err, PA_ERROR_INPUT,
-				    "mount: \"%s\" cannot name a view: give 1 to %d bytes without '/'", name,
-				    PA_TABLE_NAME_BYTES - 1);
+		                    "mount: \"%s\" cannot name a view: give 1 to %d bytes without '/'", name,
+		                    PA_TABLE_NAME_BYTES - 1);
 	return 0;
 }
 
@@ -281,15 +281,15 @@ static int walk(struct pa_data_set *data_set, const char *path, uint64_t *ret_in
 		size_t length = strcspn(at, "/");
 		if (length >= sizeof(name))
 			return pa_error_set(err, PA_ERROR_INPUT,
-					    "mount: a name in \"%s\" is longer than %zu bytes", path,
-					    sizeof(name) - 1);
+			                    "mount: a name in \"%s\" is longer than %zu bytes", path,
+			                    sizeof(name) - 1);
 		memcpy(name, at, length);
 		name[length] = '\0';
 		if (length != 0) {
 			int result = pa_tree_lookup(data_set, attributes.inode, name, &attributes, err);
 			if (result != 0)
 				return pa_error_wrap(err, "mount: no view of \"%s\" in data set %s", path,
-						     pa_data_set_name(data_set));
+				                     pa_data_set_name(data_set));
 		}
 		at += length + (at[length] == '/');
 	}
@@ -319,19 +319,19 @@ static struct pa_mount_view *view_allocate(struct pa_data_set *data_set, uint64_
 
 /* Gives the view a place in the table.  Under the table lock. */
 static int view_place(struct pa_mount *mount, struct pa_mount_view *view, const char *name,
-		      struct pa_error *err)
+                      struct pa_error *err)
 {
 	uint32_t index = 0;
 
 	if (view_named(mount, name) != NULL)
 		return pa_error_set(err, PA_ERROR_INPUT, "mount: there is a view named \"%s\" already at %s",
-				    name, mount->mount_point);
+		                    name, mount->mount_point);
 	while (index < mount->view_end && mount->views[index] != NULL)
 		index++;
 	if (index == PA_MOUNT_MAX_VIEWS)
 		return pa_error_set(err, PA_ERROR_NO_SPACE,
-				    "mount: no room for view \"%s\": there are %u already", name,
-				    PA_MOUNT_MAX_VIEWS);
+		                    "mount: no room for view \"%s\": there are %u already", name,
+		                    PA_MOUNT_MAX_VIEWS);
 	const char *data_set_name = pa_data_set_name(view->data_set);
 	struct pa_view_record *record = &mount->table.views[index];
 	*record = (struct pa_view_record){
@@ -348,7 +348,7 @@ static int view_place(struct pa_mount *mount, struct pa_mount_view *view, const 
 }
 
 int pa_mount_add_view(struct pa_mount *mount, const char *name, struct pa_data_set *data_set,
-		      const char *path, bool read_only, struct pa_mount_view **ret, struct pa_error *err)
+                      const char *path, bool read_only, struct pa_mount_view **ret, struct pa_error *err)
 {
 	uint64_t inode;
 

@@ -18,7 +18,7 @@ enum document_kind { NO_PIPELINE, ARGO, KFP_V2_IR, KFP_V2_RUNTIME };
 static bool is_argo_kind(const char *kind)
 {
 	static const char *const kinds[] = {"Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate",
-					    "CronWorkflow"};
+	                                    "CronWorkflow"};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (strcmp(kind, kinds[i]) == 0)
@@ -91,7 +91,7 @@ static const char *workflow_name(const struct pa_workflow *workflow)
 }
 
 static int run_steps(struct argo_analysis *analysis, const struct pa_analyze_options *options,
-		     struct pa_error *err)
+                     struct pa_error *err)
 {
 	struct pa_pipeline *pipeline = analysis->pipeline;
 	int rc = argo_fill_parameters(analysis, options, err);
@@ -115,8 +115,8 @@ static int run_steps(struct argo_analysis *analysis, const struct pa_analyze_opt
 }
 
 static int analyze_argo(const struct argo_budget *budget, const struct pa_document *document,
-			const struct pa_analyze_options *options, struct pa_pipeline *ret,
-			struct pa_error *err)
+                        const struct pa_analyze_options *options, struct pa_pipeline *ret,
+                        struct pa_error *err)
 {
 	struct argo_analysis analysis = {.budget = *budget, .reader = {.budget = *budget}, .pipeline = ret};
 	struct pa_workflow *workflow;
@@ -125,11 +125,11 @@ static int analyze_argo(const struct argo_budget *budget, const struct pa_docume
 	if (rc < 0)
 		return rc;
 	*ret = (struct pa_pipeline){.name = workflow_name(workflow),
-				    .format = argo_format(workflow),
-				    .file = document->root->file,
-				    .document = document->index,
-				    .sdk_version = sdk_version(workflow),
-				    .workflow = workflow};
+	                            .format = argo_format(workflow),
+	                            .file = document->root->file,
+	                            .document = document->index,
+	                            .sdk_version = sdk_version(workflow),
+	                            .workflow = workflow};
 	analysis.workflow = workflow;
 	/* Hooks are read when they are reached; inline templates in them get numbers behind the others. */
 	analysis.reader.template_number_count = workflow->template_number_count;
@@ -150,8 +150,8 @@ static int not_understood(const struct pa_node *root, enum pa_pipeline_format fo
 }
 
 static int analyze_documents(const struct argo_budget *budget, const struct pa_document *documents,
-			     size_t count, const struct pa_analyze_options *options,
-			     struct pa_pipeline *pipelines, size_t *ret_count, struct pa_error *err)
+                             size_t count, const struct pa_analyze_options *options,
+                             struct pa_pipeline *pipelines, size_t *ret_count, struct pa_error *err)
 {
 	size_t found = 0;
 	int rc = 0;
@@ -177,8 +177,8 @@ static int analyze_documents(const struct argo_budget *budget, const struct pa_d
 }
 
 int pa_analyze_text(struct pa_arena *arena, const char *file, const char *text, size_t bytes,
-		    const struct pa_analyze_options *options, struct pa_analysis *analysis,
-		    struct pa_error *err)
+                    const struct pa_analyze_options *options, struct pa_analysis *analysis,
+                    struct pa_error *err)
 {
 	struct argo_budget budget = {.arena = arena};
 	struct pa_document *documents;

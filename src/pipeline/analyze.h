@@ -24,9 +24,9 @@ struct pa_arena;
 struct pa_buffer;
 struct pa_error;
 
-#define PA_ANALYZE_MAX_TASKS   200000
-#define PA_ANALYZE_MAX_NESTING 100
-#define PA_ANALYZE_MAX_EDGES   5000000
+#define PA_ANALYZE_MAX_TASKS               200000
+#define PA_ANALYZE_MAX_NESTING             100
+#define PA_ANALYZE_MAX_EDGES               5000000
 #define PA_ANALYZE_DEFAULT_MAX_INPUT_BYTES (32u << 20)
 
 struct pa_analyze_options {

@@ -40,7 +40,7 @@ static int look_for_claim(struct argo_analysis *analysis, struct argo_task *task
 	if (rc < 0)
 		return rc;
 	rc = pa_document_read(analysis->budget.arena, analysis->workflow->file, text, strlen(text),
-			      &documents, &count, &ignored);
+	                      &documents, &count, &ignored);
 	if (rc < 0) {
 		task->creates_claim = strstr(text, "kind: PersistentVolumeClaim") != NULL;
 		return argo_budget_check(&analysis->budget, 0, task->place->call->node, err);
@@ -65,7 +65,7 @@ static void use_creator(struct mounting *mounting, size_t creator, struct pa_tas
 
 /* Follows a claim's name through parameters to a value, or to the task that creates the claim. */
 static int resolve_claim(struct mounting *mounting, const struct pa_volume *volume,
-			 struct pa_task_mount *mount, struct pa_error *err)
+                         struct pa_task_mount *mount, struct pa_error *err)
 {
 	struct argo_analysis *analysis = mounting->analysis;
 	struct argo_origins origins = {0};
@@ -88,8 +88,8 @@ static int resolve_claim(struct mounting *mounting, const struct pa_volume *volu
 	rc = argo_origins_of_text(analysis, mounting->instance, NULL, volume->claim, &origins, err);
 	for (size_t i = 0; i < origins.count && rc == 0; i++) {
 		creator = origins.items[i].task == NULL
-			      ? SIZE_MAX
-			      : pa_name_table_get(analysis->task_index, origins.items[i].task);
+		              ? SIZE_MAX
+		              : pa_name_table_get(analysis->task_index, origins.items[i].task);
 		if (creator != SIZE_MAX && analysis->tasks[creator].creates_claim) {
 			use_creator(mounting, creator, mount);
 			return 0;
@@ -97,7 +97,7 @@ static int resolve_claim(struct mounting *mounting, const struct pa_volume *volu
 	}
 	if (rc == 0)
 		rc = argo_note_unresolved(analysis, volume->node, err, "claim %s of the volume %s", name,
-					  volume->name);
+		                          volume->name);
 	return rc;
 }
 
@@ -121,7 +121,7 @@ static int add_mount(struct mounting *mounting, const struct pa_volume_mount *so
 
 	if (rc == 0 && source->sub_path != NULL) {
 		rc = argo_expand(mounting->analysis, mounting->instance, source->sub_path, &mount.sub_path,
-				 err);
+		                 err);
 		if (rc == 0)
 			rc = argo_check_path(source->node, mount.sub_path, err);
 	}
@@ -130,8 +130,8 @@ static int add_mount(struct mounting *mounting, const struct pa_volume_mount *so
 	for (size_t i = 0; i < model->mount_count; i++) {
 		const struct pa_task_mount *other = &model->mounts[i];
 		bool same_sub_path = (other->sub_path == NULL && mount.sub_path == NULL) ||
-				     (other->sub_path != NULL && mount.sub_path != NULL &&
-				      strcmp(other->sub_path, mount.sub_path) == 0);
+		                     (other->sub_path != NULL && mount.sub_path != NULL &&
+		                      strcmp(other->sub_path, mount.sub_path) == 0);
 		/* Several containers of one pod mount the same. */
 		if (same_sub_path && strcmp(other->path, mount.path) == 0 &&
 		    strcmp(other->volume, mount.volume) == 0)
@@ -150,7 +150,7 @@ static int add_mount(struct mounting *mounting, const struct pa_volume_mount *so
 }
 
 static int add_mounts(struct mounting *mounting, const struct pa_container *containers, size_t count,
-		      struct pa_error *err)
+                      struct pa_error *err)
 {
 	int rc = 0;
 
@@ -175,17 +175,17 @@ static int fill_mounts_of(struct mounting *mounting, struct pa_error *err)
 	const struct pa_template *template = mounting->template;
 	struct pa_arena *arena = mounting->analysis->budget.arena;
 	size_t room = template->container.mount_count +
-		      count_mounts(template->init_containers, template->init_container_count) +
-		      count_mounts(template->sidecars, template->sidecar_count);
+	              count_mounts(template->init_containers, template->init_container_count) +
+	              count_mounts(template->sidecars, template->sidecar_count);
 
 	if (room == 0)
 		return 0;
 	if (room > ARGO_MAX_MOUNTS)
 		return pa_node_error(template->node, err,
-				     "'%.100s' has more than %d volume mounts; mount a folder above",
-				     mounting->model->template_name, ARGO_MAX_MOUNTS);
+		                     "'%.100s' has more than %d volume mounts; mount a folder above",
+		                     mounting->model->template_name, ARGO_MAX_MOUNTS);
 	int rc = argo_budget_check(&mounting->analysis->budget, room * sizeof(struct pa_task_mount),
-				   template->node, err);
+	                           template->node, err);
 	if (rc < 0)
 		return rc;
 	mounting->model->mounts = pa_arena_array(arena, room, sizeof(*mounting->model->mounts));
@@ -222,12 +222,12 @@ int argo_fill_mounts(struct argo_analysis *analysis, struct pa_error *err)
 	for (size_t i = 0; i < analysis->task_count && rc == 0; i++) {
 		struct argo_instance *instance = analysis->tasks[i].place->inside;
 		struct mounting mounting = {.analysis = analysis,
-					    .task = &analysis->tasks[i],
-					    .model = &analysis->models[i],
-					    .template = instance->template,
-					    .instance = instance,
-					    .outer = &outer,
-					    .created = &created};
+		                            .task = &analysis->tasks[i],
+		                            .model = &analysis->models[i],
+		                            .template = instance->template,
+		                            .instance = instance,
+		                            .outer = &outer,
+		                            .created = &created};
 		if (instance->template != NULL)
 			rc = fill_mounts_of(&mounting, err);
 	}

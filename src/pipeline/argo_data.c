@@ -41,7 +41,7 @@ static void add_id(struct pa_arena *arena, const char ***ids, size_t *count, siz
 }
 
 static int note_data(struct collecting *collecting, const char *id, const char *kind, bool read, bool written,
-		     bool scratch, struct pa_error *err)
+                     bool scratch, struct pa_error *err)
 {
 	struct pa_arena *arena = collecting->analysis->budget.arena;
 	size_t index = pa_name_table_put(&collecting->index, id, collecting->count);
@@ -49,10 +49,10 @@ static int note_data(struct collecting *collecting, const char *id, const char *
 	if (index == SIZE_MAX) {
 		index = collecting->count;
 		collecting->data = pa_arena_grow(arena, collecting->data, collecting->count,
-						 &collecting->capacity, sizeof(*collecting->data));
+		                                 &collecting->capacity, sizeof(*collecting->data));
 		collecting->entries =
 		    pa_arena_grow(arena, collecting->entries, collecting->count, &collecting->entry_capacity,
-				  sizeof(*collecting->entries));
+		                  sizeof(*collecting->entries));
 		collecting->data[index] = (struct pa_data){.id = id, .kind = kind};
 		collecting->entries[index] = (struct data_entry){0};
 		collecting->count++;
@@ -70,7 +70,7 @@ static int note_data(struct collecting *collecting, const char *id, const char *
 }
 
 static int note_uri(struct collecting *collecting, const char *uri, enum pa_confidence confidence,
-		    bool written, struct pa_error *err)
+                    bool written, struct pa_error *err)
 {
 	struct pa_arena *arena = collecting->analysis->budget.arena;
 	struct pa_task *model = collecting->model;
@@ -78,13 +78,13 @@ static int note_uri(struct collecting *collecting, const char *uri, enum pa_conf
 
 	if (index == SIZE_MAX) {
 		model->data = pa_arena_grow(arena, model->data, model->data_count, &collecting->uri_capacity,
-					    sizeof(*model->data));
+		                            sizeof(*model->data));
 		model->data[model->data_count++] = (struct pa_task_data){uri, confidence};
 	} else if (confidence < model->data[index].confidence) {
 		model->data[index].confidence = confidence;
 	}
 	return note_data(collecting, pa_arena_printf(arena, "uri:%s", uri), pa_uri_kind(uri), !written,
-			 written, false, err);
+	                 written, false, err);
 }
 
 static int scan_text(struct collecting *collecting, const char *text, bool code, struct pa_error *err)
@@ -99,7 +99,7 @@ static int scan_text(struct collecting *collecting, const char *text, bool code,
 		const char *uri =
 		    pa_arena_strndup(collecting->analysis->budget.arena, found.text, found.bytes);
 		rc = note_uri(collecting, uri, code ? PA_CONFIDENCE_EMBEDDED : PA_CONFIDENCE_ARGUMENT, false,
-			      err);
+		              err);
 	}
 	return rc;
 }
@@ -114,7 +114,7 @@ static int scan_declared(struct collecting *collecting, struct pa_error *err)
 		for (size_t j = 0; j < model->inputs[i].origin_count && rc == 0; j++) {
 			if (model->inputs[i].origins[j].kind == PA_ORIGIN_URI)
 				rc = note_uri(collecting, model->inputs[i].origins[j].text,
-					      PA_CONFIDENCE_DECLARED, false, err);
+				              PA_CONFIDENCE_DECLARED, false, err);
 		}
 	}
 	for (size_t i = 0; template != NULL && i < template->output_artifact_count && rc == 0; i++) {
@@ -164,7 +164,7 @@ static bool announces_code(const char *text)
 }
 
 static int scan_command(struct collecting *collecting, const char **texts, size_t count, bool *code_next,
-			struct pa_error *err)
+                        struct pa_error *err)
 {
 	struct argo_instance *instance = collecting->task->place->inside;
 	int rc = 0;
@@ -183,7 +183,7 @@ static int scan_command(struct collecting *collecting, const char **texts, size_
 }
 
 static int scan_container(struct collecting *collecting, const struct pa_container *container,
-			  struct pa_error *err)
+                          struct pa_error *err)
 {
 	struct argo_instance *instance = collecting->task->place->inside;
 	bool code_next = false;
@@ -220,7 +220,7 @@ static int scan_containers(struct collecting *collecting, struct pa_error *err)
 
 /* The name under which all mounts of a claim meet, also where only a run knows what it is called. */
 static const char *claim_id(struct collecting *collecting, const struct pa_task_mount *mount,
-			    const struct pa_volume *volume)
+                            const struct pa_volume *volume)
 {
 	struct argo_analysis *analysis = collecting->analysis;
 	struct pa_arena *arena = analysis->budget.arena;

@@ -12,10 +12,10 @@
 #define NOTE_BYTES 400
 
 static int enter_place(struct argo_analysis *analysis, struct argo_place *place, const char *id,
-		       const char *prefix, unsigned int depth, struct pa_error *err);
+                       const char *prefix, unsigned int depth, struct pa_error *err);
 
 int argo_note_unresolved(struct argo_analysis *analysis, const struct pa_node *at, struct pa_error *err,
-			 const char *format, ...)
+                         const char *format, ...)
 {
 	struct pa_arena *arena = analysis->budget.arena;
 	char what[NOTE_BYTES];
@@ -32,7 +32,7 @@ int argo_note_unresolved(struct argo_analysis *analysis, const struct pa_node *a
 	if (pa_name_table_put(&analysis->unresolved_seen, both, 0) != SIZE_MAX)
 		return 0;
 	analysis->unresolved = pa_arena_grow(arena, analysis->unresolved, analysis->unresolved_count,
-					     &analysis->unresolved_capacity, sizeof(*analysis->unresolved));
+	                                     &analysis->unresolved_capacity, sizeof(*analysis->unresolved));
 	analysis->unresolved[analysis->unresolved_count++] =
 	    (struct pa_unresolved){.what = both + strlen(place) + 1, .at = place};
 	return 0;
@@ -83,17 +83,17 @@ static void index_globals(struct argo_analysis *analysis, const struct pa_templa
 	for (size_t i = 0; i < template->output_parameter_count; i++) {
 		if (template->output_parameters[i].global_name != NULL)
 			pa_name_table_put(&analysis->global_parameters,
-					  template->output_parameters[i].global_name, task);
+			                  template->output_parameters[i].global_name, task);
 	}
 	for (size_t i = 0; i < template->output_artifact_count; i++) {
 		if (template->output_artifacts[i].global_name != NULL)
 			pa_name_table_put(&analysis->global_artifacts,
-					  template->output_artifacts[i].global_name, task);
+			                  template->output_artifacts[i].global_name, task);
 	}
 }
 
 static int add_task(struct argo_analysis *analysis, struct argo_place *place, const char *id,
-		    const struct pa_template *template, struct pa_error *err)
+                    const struct pa_template *template, struct pa_error *err)
 {
 	const struct pa_call *call = place->call;
 	struct pa_arena *arena = analysis->budget.arena;
@@ -104,9 +104,9 @@ static int add_task(struct argo_analysis *analysis, struct argo_place *place, co
 	if (pa_name_table_put(analysis->task_index, id, analysis->task_count) != SIZE_MAX)
 		return pa_node_error(call->node, err, "two tasks would have the id '%.200s'; rename one", id);
 	analysis->tasks = pa_arena_grow(arena, analysis->tasks, analysis->task_count,
-					&analysis->task_capacity, sizeof(*analysis->tasks));
+	                                &analysis->task_capacity, sizeof(*analysis->tasks));
 	analysis->models = pa_arena_grow(arena, analysis->models, analysis->task_count,
-					 &analysis->model_capacity, sizeof(*analysis->models));
+	                                 &analysis->model_capacity, sizeof(*analysis->models));
 	analysis->tasks[analysis->task_count] = (struct argo_task){.place = place};
 	struct pa_task *model = &analysis->models[analysis->task_count];
 	*model = (struct pa_task){.id = id, .kind = task_kind(template), .role = place->role, .image = ""};
@@ -121,21 +121,21 @@ static int add_task(struct argo_analysis *analysis, struct argo_place *place, co
 		return 0;
 	if (template != NULL)
 		return argo_note_unresolved(analysis, template->node, err, "template %s is of no known type",
-					    model->template_name);
+		                            model->template_name);
 	return argo_note_unresolved(analysis, call->node, err, "template-ref %s",
-				    callee_name(analysis, call));
+	                            callee_name(analysis, call));
 }
 
 /* What the call gives for each input of the template. */
 static void match_arguments(struct argo_analysis *analysis, struct argo_instance *instance,
-			    const struct pa_call *call)
+                            const struct pa_call *call)
 {
 	const struct pa_template *template = instance->template;
 
 	instance->arguments = pa_arena_array(analysis->budget.arena, template->input_parameter_count,
-					     sizeof(*instance->arguments));
+	                                     sizeof(*instance->arguments));
 	instance->values = pa_arena_array(analysis->budget.arena, template->input_parameter_count,
-					  sizeof(*instance->values));
+	                                  sizeof(*instance->values));
 	for (size_t i = 0; i < call->parameter_count; i++) {
 		size_t index =
 		    pa_name_table_get(&instance->graph->input_parameters, call->parameters[i].name);
@@ -143,7 +143,7 @@ static void match_arguments(struct argo_analysis *analysis, struct argo_instance
 			instance->arguments[index] = &call->parameters[i];
 	}
 	instance->artifact_arguments = pa_arena_array(analysis->budget.arena, template->input_artifact_count,
-						      sizeof(*instance->artifact_arguments));
+	                                              sizeof(*instance->artifact_arguments));
 	for (size_t i = 0; i < call->artifact_count; i++) {
 		size_t index = pa_name_table_get(&instance->graph->input_artifacts, call->artifacts[i].name);
 		if (index != SIZE_MAX)
@@ -167,7 +167,7 @@ static bool calls_itself(const struct argo_instance *scope, const struct pa_temp
 }
 
 static int find_template(struct argo_analysis *analysis, const struct pa_call *call,
-			 const struct pa_template **ret, struct pa_error *err)
+                         const struct pa_template **ret, struct pa_error *err)
 {
 	*ret = call->inline_template;
 	if (call->inline_template != NULL || call->template_ref != NULL || call->template_name == NULL)
@@ -178,9 +178,9 @@ static int find_template(struct argo_analysis *analysis, const struct pa_call *c
 	if (strstr(call->template_name, "{{") != NULL) /* chosen by the run */
 		return 0;
 	return pa_node_error(call->node, err,
-			     "'%.100s' calls the template '%.100s', which is not in this file; "
-			     "correct the name, or use a templateRef",
-			     call->key, call->template_name);
+	                     "'%.100s' calls the template '%.100s', which is not in this file; "
+	                     "correct the name, or use a templateRef",
+	                     call->key, call->template_name);
 }
 
 /* The condition of a call and of all calls around it: "a", then "(a) && (b)". */
@@ -203,7 +203,7 @@ static void join_condition(struct argo_analysis *analysis, struct argo_place *pl
 }
 
 static int init_place(struct argo_analysis *analysis, struct argo_place *place, struct argo_instance *scope,
-		      const struct pa_call *call, struct pa_error *err)
+                      const struct pa_call *call, struct pa_error *err)
 {
 	place->call = call;
 	place->scope = scope;
@@ -233,7 +233,7 @@ static int init_place(struct argo_analysis *analysis, struct argo_place *place, 
 
 /* One exit handler or hook of `place` (NULL: of the workflow): `<id>/hooks.<name>`. */
 static int add_hook(struct argo_analysis *analysis, struct argo_instance *scope, struct argo_place *place,
-		    const struct pa_call *call, const char *id, unsigned int depth, struct pa_error *err)
+                    const struct pa_call *call, const char *id, unsigned int depth, struct pa_error *err)
 {
 	struct argo_place *hook = &scope->places[scope->place_count++];
 	int rc = init_place(analysis, hook, scope, call, err);
@@ -253,8 +253,8 @@ static size_t hook_count(const char *on_exit, const struct pa_node *hooks)
 }
 
 static int add_hooks(struct argo_analysis *analysis, struct argo_instance *scope, struct argo_place *place,
-		     const char *on_exit, const struct pa_node *hooks, const char *prefix, unsigned int depth,
-		     struct pa_error *err)
+                     const char *on_exit, const struct pa_node *hooks, const char *prefix, unsigned int depth,
+                     struct pa_error *err)
 {
 	struct pa_arena *arena = analysis->budget.arena;
 	int rc = 0;
@@ -268,7 +268,7 @@ static int add_hooks(struct argo_analysis *analysis, struct argo_instance *scope
 			call->parameter_count = scope->places[0].call->parameter_count;
 		}
 		rc = add_hook(analysis, scope, place, call, pa_arena_printf(arena, "%sonExit", prefix), depth,
-			      err);
+		              err);
 	}
 	for (uint32_t i = 0; hooks != NULL && i < hooks->count && rc == 0; i++) {
 		struct pa_call *call = pa_arena_alloc(arena, sizeof(*call));
@@ -276,13 +276,13 @@ static int add_hooks(struct argo_analysis *analysis, struct argo_instance *scope
 		rc = argo_read_hook(&analysis->reader, hooks->entries[i].value, name, call, err);
 		if (rc == 0)
 			rc = add_hook(analysis, scope, place, call,
-				      pa_arena_printf(arena, "%shooks.%s", prefix, name), depth, err);
+			              pa_arena_printf(arena, "%shooks.%s", prefix, name), depth, err);
 	}
 	return rc;
 }
 
 static int enter_calls(struct argo_analysis *analysis, struct argo_instance *instance, unsigned int depth,
-		       struct pa_error *err)
+                       struct pa_error *err)
 {
 	const struct pa_template *template = instance->template;
 	struct pa_arena *arena = analysis->budget.arena;
@@ -307,14 +307,14 @@ static int enter_calls(struct argo_analysis *analysis, struct argo_instance *ins
 		rc = enter_place(analysis, place, id, prefix, depth, err);
 		if (rc == 0)
 			rc = add_hooks(analysis, instance, place, call->on_exit, call->hooks, prefix, depth,
-				       err);
+			               err);
 	}
 	return rc;
 }
 
 /* Follows one call to the instance of its template, and on to the tasks in it. */
 static int enter_place(struct argo_analysis *analysis, struct argo_place *place, const char *id,
-		       const char *prefix, unsigned int depth, struct pa_error *err)
+                       const char *prefix, unsigned int depth, struct pa_error *err)
 {
 	const struct pa_template *template;
 	int rc = find_template(analysis, place->call, &template, err);
@@ -323,12 +323,12 @@ static int enter_place(struct argo_analysis *analysis, struct argo_place *place,
 		return rc;
 	if (depth > PA_ANALYZE_MAX_NESTING)
 		return pa_node_error(place->call->node, err,
-				     "DAGs nested deeper than %d levels; flatten them",
-				     PA_ANALYZE_MAX_NESTING);
+		                     "DAGs nested deeper than %d levels; flatten them",
+		                     PA_ANALYZE_MAX_NESTING);
 	if (template != NULL && calls_itself(place->scope, template))
 		return argo_note_unresolved(analysis, place->call->node, err,
-					    "recursion: %s calls %s again; how often is known only in a run",
-					    id, template->name == NULL ? "itself" : template->name);
+		                            "recursion: %s calls %s again; how often is known only in a run",
+		                            id, template->name == NULL ? "itself" : template->name);
 	struct argo_instance *instance = pa_arena_alloc(analysis->budget.arena, sizeof(*instance));
 	instance->template = template;
 	instance->caller = place;
@@ -396,9 +396,9 @@ static int check_entrypoint(struct argo_analysis *analysis, struct pa_error *err
 	if (workflow->entrypoint != NULL && workflow->template_ref == NULL &&
 	    pa_workflow_find_template(workflow, workflow->entrypoint) == NULL)
 		return pa_node_error(spec, err,
-				     "the entrypoint '%.100s' is no template of this file; correct it, or "
-				     "add the template",
-				     workflow->entrypoint);
+		                     "the entrypoint '%.100s' is no template of this file; correct it, or "
+		                     "add the template",
+		                     workflow->entrypoint);
 	if (workflow->template_count == 0 && workflow->template_ref == NULL)
 		return pa_node_error(spec, err, "the %s has no templates; add them", workflow->kind);
 	return 0;
@@ -424,7 +424,7 @@ static size_t root_names(struct argo_analysis *analysis, const char ***ret)
 }
 
 static int enter_root(struct argo_analysis *analysis, const struct pa_call *arguments, const char *name,
-		      bool alone, struct pa_error *err)
+                      bool alone, struct pa_error *err)
 {
 	const struct pa_workflow *workflow = analysis->workflow;
 	struct pa_arena *arena = analysis->budget.arena;

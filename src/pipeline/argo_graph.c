@@ -28,8 +28,8 @@ static int add_wait(struct waiting *waiting, const char *name, const struct pa_n
 
 	if (other == SIZE_MAX)
 		return pa_node_error(at, err,
-				     "'%.100s' %s '%.100s', and no task here has that name; correct it",
-				     call->key, waiting->reference ? "refers to" : "depends on", name);
+		                     "'%.100s' %s '%.100s', and no task here has that name; correct it",
+		                     call->key, waiting->reference ? "refers to" : "depends on", name);
 	bool steps = waiting->template->kind == PA_TEMPLATE_STEPS;
 	if (steps && waiting->template->calls[other].group >= call->group)
 		return pa_node_error(
@@ -39,7 +39,7 @@ static int add_wait(struct waiting *waiting, const char *name, const struct pa_n
 	if (rc < 0)
 		return rc;
 	waits->calls = pa_arena_grow(waiting->analysis->budget.arena, waits->calls, waits->count,
-				     &waits->capacity, sizeof(*waits->calls));
+	                             &waits->capacity, sizeof(*waits->calls));
 	waits->calls[waits->count++] = other;
 	return 0;
 }
@@ -90,7 +90,7 @@ static int wait_for_references(struct waiting *waiting, const struct pa_call *ca
 		rc = wait_for_text(waiting, call->parameters[i].value, err);
 		if (rc == 0)
 			rc = argo_expression_each(arena, call->parameters[i].from_expression, visit_reference,
-						  waiting, err);
+			                          waiting, err);
 	}
 	for (size_t i = 0; i < call->artifact_count && rc == 0; i++) {
 		const struct pa_artifact *artifact = &call->artifacts[i];
@@ -101,7 +101,7 @@ static int wait_for_references(struct waiting *waiting, const struct pa_call *ca
 			rc = wait_for_text(waiting, artifact->uri, err);
 		if (rc == 0)
 			rc = argo_expression_each(arena, artifact->from_expression, visit_reference, waiting,
-						  err);
+			                          err);
 	}
 	return rc;
 }
@@ -184,7 +184,7 @@ static int cycle_error(const struct waiting *waiting, const bool *ready, struct 
 			seen[at] = true;
 			if (length < sizeof(text) - 1)
 				length += (size_t)snprintf(text + length, sizeof(text) - length,
-							   "'%.60s' after ", template->calls[at].key);
+				                           "'%.60s' after ", template->calls[at].key);
 			while (ready[waits->calls[next]])
 				next++;
 			at = waits->calls[next];
@@ -257,8 +257,8 @@ static int apply_target(const struct waiting *waiting, struct pa_error *err)
 		size_t call = pa_name_table_get(&graph->calls, name);
 		if (call == SIZE_MAX)
 			return pa_node_error(template->node, err,
-					     "the target '%.100s' is no task of '%.100s'; correct dag.target",
-					     name, template->name == NULL ? "the DAG" : template->name);
+			                     "the target '%.100s' is no task of '%.100s'; correct dag.target",
+			                     name, template->name == NULL ? "the DAG" : template->name);
 		graph->left_out[call] = false;
 	}
 	for (size_t i = template->call_count; i-- > 0;) {
@@ -276,7 +276,7 @@ static int apply_target(const struct waiting *waiting, struct pa_error *err)
 }
 
 static int index_names(struct argo_analysis *analysis, const struct pa_template *template,
-		       struct argo_graph *graph, struct pa_error *err)
+                       struct argo_graph *graph, struct pa_error *err)
 {
 	struct pa_arena *arena = analysis->budget.arena;
 
@@ -305,7 +305,7 @@ static int index_names(struct argo_analysis *analysis, const struct pa_template 
 }
 
 static int build_graph(struct argo_analysis *analysis, const struct pa_template *template,
-		       struct argo_graph *graph, struct pa_error *err)
+                       struct argo_graph *graph, struct pa_error *err)
 {
 	struct waiting waiting = {.analysis = analysis, .template = template, .graph = graph};
 	struct pa_arena *arena = analysis->budget.arena;
@@ -331,13 +331,13 @@ static int build_graph(struct argo_analysis *analysis, const struct pa_template 
 }
 
 int argo_graph_of(struct argo_analysis *analysis, const struct pa_template *template, struct argo_graph **ret,
-		  struct pa_error *err)
+                  struct pa_error *err)
 {
 	struct pa_arena *arena = analysis->budget.arena;
 
 	while (template->number >= analysis->graph_capacity)
 		analysis->graphs = pa_arena_grow(arena, analysis->graphs, analysis->graph_capacity,
-						 &analysis->graph_capacity, sizeof(*analysis->graphs));
+		                                 &analysis->graph_capacity, sizeof(*analysis->graphs));
 	if (analysis->graphs[template->number] == NULL) {
 		struct argo_graph *graph = pa_arena_alloc(arena, sizeof(*graph));
 		int rc = build_graph(analysis, template, graph, err);

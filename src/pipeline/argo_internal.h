@@ -29,8 +29,8 @@
 #include "pipeline/name_table_internal.h"
 #include "pipeline/workflow.h"
 
-#define ARGO_MAX_ORIGINS         256 /* references in one value */
-#define ARGO_MAX_REFERENCE_DEPTH 300 /* values that stand for values */
+#define ARGO_MAX_ORIGINS         256  /* references in one value */
+#define ARGO_MAX_REFERENCE_DEPTH 300  /* values that stand for values */
 #define ARGO_MAX_MOUNTS          1000 /* of one task */
 
 /* A set of tasks by index, ascending. */
@@ -51,9 +51,9 @@ struct argo_waits {
 struct argo_graph {
 	struct pa_name_table calls;
 	struct argo_waits *waits;
-	size_t *order;   /* calls, each behind all that it waits for */
-	bool *last;      /* no other call waits for it */
-	bool *left_out;  /* by dag.target */
+	size_t *order;  /* calls, each behind all that it waits for */
+	bool *last;     /* no other call waits for it */
+	bool *left_out; /* by dag.target */
 	struct pa_name_table input_parameters, input_artifacts;
 	struct pa_name_table output_parameters, output_artifacts;
 };
@@ -80,10 +80,10 @@ struct argo_instance {
 	struct argo_place *caller;          /* NULL for the workflow itself */
 	struct argo_place *places;
 	size_t place_count;
-	const char *prefix;             /* of the ids of its places: "" or ends in '/' */
+	const char *prefix;                    /* of the ids of its places: "" or ends in '/' */
 	const struct pa_parameter **arguments; /* for each input parameter what the call gives, or NULL */
 	const struct pa_artifact **artifact_arguments; /* likewise */
-	struct argo_value *values;             /* of input parameters */
+	struct argo_value *values;                     /* of input parameters */
 	struct argo_origins *parameter_origins, *artifact_origins;
 	struct argo_origins *output_parameter_origins, *output_artifact_origins;
 };
@@ -102,15 +102,15 @@ struct argo_place {
 	size_t condition_count;
 	struct pa_loop *loop; /* of this call or the next around it; NULL: none */
 	struct argo_origins loop_origins;
-	bool has_loop; /* this call is the loop */
+	bool has_loop;           /* this call is the loop */
 	struct argo_set *before; /* tasks that end before it starts */
 	struct argo_set *ends;   /* tasks that end it */
 };
 
 struct argo_task {
 	struct argo_place *place;
-	bool creates_claim;                     /* a resource task that makes a volume claim */
-	const char *claim_name;                 /* its name, {{…}} in it where only a run knows; NULL: generated */
+	bool creates_claim;     /* a resource task that makes a volume claim */
+	const char *claim_name; /* its name, {{…}} in it where only a run knows; NULL: generated */
 	const struct pa_volume **mount_volumes; /* parallel to the model's mounts; NULL: no such volume */
 };
 
@@ -122,7 +122,7 @@ struct argo_analysis {
 	struct argo_graph **graphs; /* by template number; NULL until asked for */
 	size_t graph_capacity;
 	struct argo_instance *root;
-	size_t call_count; /* after expansion */
+	size_t call_count;      /* after expansion */
 	size_t reference_depth; /* of values that are being looked up inside each other */
 	size_t edge_count;
 
@@ -130,8 +130,8 @@ struct argo_analysis {
 	size_t task_count, task_capacity;
 	struct pa_task *models;
 	size_t model_capacity;
-	struct pa_name_table *task_index;     /* id to index; the pipeline keeps it */
-	struct pa_name_table parameter_index; /* pipeline parameters */
+	struct pa_name_table *task_index;                         /* id to index; the pipeline keeps it */
+	struct pa_name_table parameter_index;                     /* pipeline parameters */
 	struct pa_name_table global_parameters, global_artifacts; /* globalName to index of task */
 	struct pa_unresolved *unresolved;
 	size_t unresolved_count, unresolved_capacity;
@@ -189,11 +189,13 @@ int argo_expand(struct argo_analysis *analysis, struct argo_instance *instance, 
                 const char **ret, struct pa_error *err);
 bool argo_is_known(const char *text);
 /* The value of an input parameter, or NULL when only a run knows it. */
-const char *argo_parameter_value(struct argo_analysis *analysis, struct argo_instance *instance, size_t index);
+const char *argo_parameter_value(struct argo_analysis *analysis, struct argo_instance *instance,
+                                 size_t index);
 
 /* argo_origin.c: where values come from. */
-int argo_origins_of_text(struct argo_analysis *analysis, struct argo_instance *instance, struct argo_place *item,
-                         const char *text, struct argo_origins *origins, struct pa_error *err);
+int argo_origins_of_text(struct argo_analysis *analysis, struct argo_instance *instance,
+                         struct argo_place *item, const char *text, struct argo_origins *origins,
+                         struct pa_error *err);
 int argo_origins_of_parameter(struct argo_analysis *analysis, struct argo_instance *instance, size_t index,
                               const struct argo_origins **ret, struct pa_error *err);
 int argo_origins_of_artifact(struct argo_analysis *analysis, struct argo_instance *instance, size_t index,

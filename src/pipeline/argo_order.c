@@ -9,7 +9,7 @@
 #include "pipeline/argo_internal.h"
 
 static int order_instance(struct argo_analysis *analysis, struct argo_instance *instance,
-			  struct argo_set *before, struct argo_set **ret, struct pa_error *err);
+                          struct argo_set *before, struct argo_set **ret, struct pa_error *err);
 
 static int compare_tasks(const void *a, const void *b)
 {
@@ -19,7 +19,7 @@ static int compare_tasks(const void *a, const void *b)
 }
 
 static int count_edges(struct argo_analysis *analysis, size_t edges, const struct pa_node *at,
-		       struct pa_error *err)
+                       struct pa_error *err)
 {
 	analysis->edge_count += edges;
 	if (analysis->edge_count > PA_ANALYZE_MAX_EDGES)
@@ -33,7 +33,7 @@ static int count_edges(struct argo_analysis *analysis, size_t edges, const struc
 
 /* The union of sets; one that stands alone is passed on as it is. */
 static int unite(struct argo_analysis *analysis, struct argo_set **sets, size_t set_count,
-		 const struct pa_node *at, struct argo_set **ret, struct pa_error *err)
+                 const struct pa_node *at, struct argo_set **ret, struct pa_error *err)
 {
 	struct pa_arena *arena = analysis->budget.arena;
 	size_t total = 0, used = 0, only = 0;
@@ -113,7 +113,7 @@ static int order_place(struct argo_analysis *analysis, struct argo_place *place,
 
 /* What one place is after: `always` (the group before, in steps) and what it waits for itself. */
 static int find_before(struct argo_analysis *analysis, struct argo_instance *instance, size_t index,
-		       struct argo_set *always, struct argo_set *around, struct pa_error *err)
+                       struct argo_set *always, struct argo_set *around, struct pa_error *err)
 {
 	struct argo_place *place = &instance->places[index];
 	const struct argo_waits *waits = &instance->graph->waits[index];
@@ -132,7 +132,7 @@ static int find_before(struct argo_analysis *analysis, struct argo_instance *ins
 }
 
 static int order_dag(struct argo_analysis *analysis, struct argo_instance *instance, struct argo_set *before,
-		     struct argo_set **ret, struct pa_error *err)
+                     struct argo_set **ret, struct pa_error *err)
 {
 	const struct argo_graph *graph = instance->graph;
 	size_t calls = instance->template->call_count, count = 0;
@@ -163,7 +163,7 @@ static int order_dag(struct argo_analysis *analysis, struct argo_instance *insta
 }
 
 static int order_steps(struct argo_analysis *analysis, struct argo_instance *instance,
-		       struct argo_set *before, struct argo_set **ret, struct pa_error *err)
+                       struct argo_set *before, struct argo_set **ret, struct pa_error *err)
 {
 	size_t calls = instance->template->call_count;
 	struct argo_set **sets = pa_arena_array(analysis->budget.arena, calls, sizeof(*sets));
@@ -195,7 +195,7 @@ static bool runs_at_end(const struct argo_place *hook)
 }
 
 static int order_hooks(struct argo_analysis *analysis, struct argo_instance *instance, size_t first,
-		       struct argo_set *end, struct pa_error *err)
+                       struct argo_set *end, struct pa_error *err)
 {
 	int rc = 0;
 
@@ -211,11 +211,11 @@ static int order_hooks(struct argo_analysis *analysis, struct argo_instance *ins
 }
 
 static int order_instance(struct argo_analysis *analysis, struct argo_instance *instance,
-			  struct argo_set *before, struct argo_set **ret, struct pa_error *err)
+                          struct argo_set *before, struct argo_set **ret, struct pa_error *err)
 {
 	bool steps = instance->template->kind == PA_TEMPLATE_STEPS;
 	int rc = steps ? order_steps(analysis, instance, before, ret, err)
-		       : order_dag(analysis, instance, before, ret, err);
+	               : order_dag(analysis, instance, before, ret, err);
 
 	if (rc == 0)
 		rc = order_hooks(analysis, instance, instance->template->call_count, &analysis->nothing, err);

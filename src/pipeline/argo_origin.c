@@ -41,9 +41,9 @@ static int add_origin(const struct search *search, struct pa_origin origin, stru
 	}
 	if (origins->count == ARGO_MAX_ORIGINS)
 		return pa_node_error(search_position(search), err,
-				     "one value comes from more than %d places; split it", ARGO_MAX_ORIGINS);
+		                     "one value comes from more than %d places; split it", ARGO_MAX_ORIGINS);
 	origins->items = pa_arena_grow(search->analysis->budget.arena, origins->items, origins->count,
-				       &origins->capacity, sizeof(*origins->items));
+	                               &origins->capacity, sizeof(*origins->items));
 	origins->items[origins->count++] = origin;
 	return argo_budget_check(&search->analysis->budget, 0, search_position(search), err);
 }
@@ -75,8 +75,8 @@ static int search_text(struct search *search, const char *text, struct pa_error 
 		return 0;
 	if (search->analysis->reference_depth >= ARGO_MAX_REFERENCE_DEPTH)
 		return pa_node_error(search_position(search), err,
-				     "values refer to values more than %d times over; shorten the chain",
-				     ARGO_MAX_REFERENCE_DEPTH);
+		                     "values refer to values more than %d times over; shorten the chain",
+		                     ARGO_MAX_REFERENCE_DEPTH);
 	search->analysis->reference_depth++;
 	rc = argo_reference_each(search->analysis->budget.arena, text, visit_reference, search, err);
 	search->analysis->reference_depth--;
@@ -95,8 +95,8 @@ static int search_text(struct search *search, const char *text, struct pa_error 
 }
 
 int argo_origins_of_text(struct argo_analysis *analysis, struct argo_instance *instance,
-			 struct argo_place *item, const char *text, struct argo_origins *origins,
-			 struct pa_error *err)
+                         struct argo_place *item, const char *text, struct argo_origins *origins,
+                         struct pa_error *err)
 {
 	struct search search = {analysis, instance, item, origins, false};
 
@@ -122,12 +122,12 @@ static int search_artifact(struct search *search, const struct pa_artifact *arti
 static bool artifact_has_source(const struct pa_artifact *artifact)
 {
 	return artifact != NULL && (artifact->from != NULL || artifact->from_expression != NULL ||
-				    artifact->raw != NULL || artifact->uri != NULL);
+	                            artifact->raw != NULL || artifact->uri != NULL);
 }
 
 int argo_origins_of_argument(struct argo_analysis *analysis, struct argo_place *place,
-			     const struct pa_artifact *artifact, struct argo_origins *origins,
-			     struct pa_error *err)
+                             const struct pa_artifact *artifact, struct argo_origins *origins,
+                             struct pa_error *err)
 {
 	struct search search = {analysis, place->scope, place, origins, false};
 
@@ -135,14 +135,14 @@ int argo_origins_of_argument(struct argo_analysis *analysis, struct argo_place *
 }
 
 int argo_origins_of_parameter(struct argo_analysis *analysis, struct argo_instance *instance, size_t index,
-			      const struct argo_origins **ret, struct pa_error *err)
+                              const struct argo_origins **ret, struct pa_error *err)
 {
 	const struct pa_template *template = instance->template;
 
 	if (instance->parameter_origins == NULL)
 		instance->parameter_origins =
 		    pa_arena_array(analysis->budget.arena, template->input_parameter_count,
-				   sizeof(*instance->parameter_origins));
+		                   sizeof(*instance->parameter_origins));
 	struct argo_origins *origins = &instance->parameter_origins[index];
 	*ret = origins;
 	if (origins->done || origins->busy)
@@ -166,14 +166,14 @@ int argo_origins_of_parameter(struct argo_analysis *analysis, struct argo_instan
 }
 
 int argo_origins_of_artifact(struct argo_analysis *analysis, struct argo_instance *instance, size_t index,
-			     const struct argo_origins **ret, struct pa_error *err)
+                             const struct argo_origins **ret, struct pa_error *err)
 {
 	const struct pa_template *template = instance->template;
 
 	if (instance->artifact_origins == NULL)
 		instance->artifact_origins =
 		    pa_arena_array(analysis->budget.arena, template->input_artifact_count,
-				   sizeof(*instance->artifact_origins));
+		                   sizeof(*instance->artifact_origins));
 	struct argo_origins *origins = &instance->artifact_origins[index];
 	*ret = origins;
 	if (origins->done || origins->busy)
@@ -225,7 +225,7 @@ static int search_item(const struct search *search, struct pa_error *err)
 			continue;
 		found = true;
 		rc = add_origin(search,
-				(struct pa_origin){PA_ORIGIN_ITEM, origin->task, origin->output, NULL}, err);
+		                (struct pa_origin){PA_ORIGIN_ITEM, origin->task, origin->output, NULL}, err);
 	}
 	if (rc == 0 && !found)
 		rc = add_origin(search, (struct pa_origin){.kind = PA_ORIGIN_ITEM}, err);
@@ -247,7 +247,7 @@ static struct argo_place *find_place(struct argo_instance *instance, const char 
 
 /* An output that a DAG passes up from one of its tasks. */
 static int search_nested_output(const struct search *search, struct argo_instance *inside,
-				const struct argo_reference *reference, struct pa_error *err)
+                                const struct argo_reference *reference, struct pa_error *err)
 {
 	const struct pa_template *template = inside->template;
 	bool artifact = reference->kind == ARGO_TASK_ARTIFACT;
@@ -287,7 +287,7 @@ static int search_nested_output(const struct search *search, struct argo_instanc
 }
 
 static int search_task(const struct search *search, const struct argo_reference *reference,
-		       struct pa_error *err)
+                       struct pa_error *err)
 {
 	const struct argo_place *place = find_place(search->instance, reference->task);
 
@@ -296,24 +296,24 @@ static int search_task(const struct search *search, const struct argo_reference 
 	if (place->task == SIZE_MAX)
 		return search_nested_output(search, place->inside, reference, err);
 	return add_origin(search,
-			  (struct pa_origin){.kind = PA_ORIGIN_TASK,
-					     .task = search->analysis->models[place->task].id,
-					     .output = reference->name},
-			  err);
+	                  (struct pa_origin){.kind = PA_ORIGIN_TASK,
+	                                     .task = search->analysis->models[place->task].id,
+	                                     .output = reference->name},
+	                  err);
 }
 
 /* `workflow.outputs.…`: the task whose output has this globalName. */
 static int search_global(const struct search *search, const struct argo_reference *reference,
-			 struct pa_error *err)
+                         struct pa_error *err)
 {
 	bool artifact = reference->kind == ARGO_GLOBAL_ARTIFACT;
 	struct argo_analysis *analysis = search->analysis;
 	size_t task = pa_name_table_get(artifact ? &analysis->global_artifacts : &analysis->global_parameters,
-					reference->name);
+	                                reference->name);
 
 	if (task == SIZE_MAX)
 		return argo_note_unresolved(analysis, search_position(search), err,
-					    "no output has the globalName %s", reference->name);
+		                            "no output has the globalName %s", reference->name);
 	const struct pa_template *template = analysis->tasks[task].place->inside->template;
 	const char *output = reference->name;
 	for (size_t i = 0; artifact && i < template->output_artifact_count; i++) {
@@ -331,7 +331,7 @@ static int search_global(const struct search *search, const struct argo_referenc
 }
 
 static int search_input(const struct search *search, const struct argo_reference *reference,
-			struct pa_error *err)
+                        struct pa_error *err)
 {
 	bool artifact = reference->kind == ARGO_INPUT_ARTIFACT;
 	struct argo_instance *instance = search->instance;
@@ -340,15 +340,15 @@ static int search_input(const struct search *search, const struct argo_reference
 	if (instance->graph == NULL)
 		return 0;
 	size_t index = pa_name_table_get(artifact ? &instance->graph->input_artifacts
-						  : &instance->graph->input_parameters,
-					 reference->name);
+	                                          : &instance->graph->input_parameters,
+	                                 reference->name);
 	if (index == SIZE_MAX)
 		return argo_note_unresolved(
 		    search->analysis, search_position(search), err, "%s has no input %s",
 		    instance->template->name == NULL ? "the template" : instance->template->name,
 		    reference->name);
 	int rc = artifact ? argo_origins_of_artifact(search->analysis, instance, index, &origins, err)
-			  : argo_origins_of_parameter(search->analysis, instance, index, &origins, err);
+	                  : argo_origins_of_parameter(search->analysis, instance, index, &origins, err);
 	return rc < 0 ? rc : add_origins(search, origins, err);
 }
 

@@ -23,25 +23,25 @@ static void make_optional(struct pa_template *template)
 }
 
 static int read_template(struct argo_reader *reader, const struct pa_node *node, bool named,
-			 struct pa_template *ret, struct pa_error *err);
+                         struct pa_template *ret, struct pa_error *err);
 
 static int read_arguments(struct argo_reader *reader, const struct pa_node *node, struct pa_call *call,
-			  struct pa_error *err)
+                          struct pa_error *err)
 {
 	const struct pa_node *arguments;
 	int rc = argo_read_mapping(node, "arguments", &arguments, err);
 
 	if (rc == 0)
 		rc = argo_read_parameters(reader, pa_node_get(arguments, "parameters"), &call->parameters,
-					  &call->parameter_count, err);
+		                          &call->parameter_count, err);
 	if (rc == 0)
 		rc = argo_read_artifacts(reader, pa_node_get(arguments, "artifacts"), &call->artifacts,
-					 &call->artifact_count, err);
+		                         &call->artifact_count, err);
 	return rc;
 }
 
 static int read_loop(struct argo_reader *reader, const struct pa_node *node, struct pa_call *call,
-		     struct pa_error *err)
+                     struct pa_error *err)
 {
 	const struct pa_node *items = pa_node_get(node, "withItems");
 	int rc = argo_read_value(reader, node, "withParam", &call->with_param, err);
@@ -61,7 +61,7 @@ static int read_loop(struct argo_reader *reader, const struct pa_node *node, str
 
 /* What is called: a template of this file, of another, or one written in place. */
 static int read_callee(struct argo_reader *reader, const struct pa_node *node, struct pa_call *call,
-		       struct pa_error *err)
+                       struct pa_error *err)
 {
 	const struct pa_node *inline_node;
 	int rc = argo_read_text(node, "template", &call->template_name, err);
@@ -82,20 +82,20 @@ static int read_callee(struct argo_reader *reader, const struct pa_node *node, s
 		return read_template(reader, inline_node, false, call->inline_template, err);
 	} else if (call->template_name == NULL) {
 		return pa_node_error(node, err,
-				     "'%s' names no template; give it 'template', 'templateRef' or 'inline'",
-				     call->key);
+		                     "'%s' names no template; give it 'template', 'templateRef' or 'inline'",
+		                     call->key);
 	}
 	return 0;
 }
 
 static int read_call(struct argo_reader *reader, const struct pa_node *node, struct pa_call *call,
-		     struct pa_error *err)
+                     struct pa_error *err)
 {
 	const struct pa_node *go_on;
 
 	if (!pa_node_is_mapping(node))
 		return pa_node_error(node, err,
-				     "a task is no map; write one with a name and a template there");
+		                     "a task is no map; write one with a name and a template there");
 	call->node = node;
 	int rc = argo_read_text(node, "name", &call->key, err);
 	if (rc == 0 && (call->key == NULL || *call->key == '\0'))
@@ -104,12 +104,12 @@ static int read_call(struct argo_reader *reader, const struct pa_node *node, str
 		rc = read_callee(reader, node, call, err);
 	if (rc == 0)
 		rc = argo_read_texts(reader, node, "dependencies", &call->dependencies,
-				     &call->dependency_count, err);
+		                     &call->dependency_count, err);
 	if (rc == 0)
 		rc = argo_read_text(node, "depends", &call->depends, err);
 	if (rc == 0 && call->depends != NULL && call->dependency_count > 0)
 		return pa_node_error(node, err, "'%s' has both 'depends' and 'dependencies'; keep one",
-				     call->key);
+		                     call->key);
 	if (rc == 0)
 		rc = argo_read_text(node, "when", &call->when, err);
 	if (rc == 0)
@@ -130,11 +130,11 @@ static int read_call(struct argo_reader *reader, const struct pa_node *node, str
 }
 
 int argo_read_hook(struct argo_reader *reader, const struct pa_node *node, const char *key,
-		   struct pa_call *ret, struct pa_error *err)
+                   struct pa_call *ret, struct pa_error *err)
 {
 	if (!pa_node_is_mapping(node))
 		return pa_node_error(node, err, "the hook '%s' is no map; write one with a template there",
-				     key);
+		                     key);
 	ret->key = key;
 	ret->node = node;
 	int rc = read_callee(reader, node, ret, err);
@@ -151,7 +151,7 @@ static int check_body(const struct pa_node *node, const char *what, struct pa_er
 }
 
 static int read_dag(struct argo_reader *reader, const struct pa_node *dag, struct pa_template *template,
-		    struct pa_error *err)
+                    struct pa_error *err)
 {
 	const struct pa_node *tasks = pa_node_get(dag, "tasks");
 	const struct pa_node *fail_fast = pa_node_get(dag, "failFast");
@@ -159,7 +159,7 @@ static int read_dag(struct argo_reader *reader, const struct pa_node *dag, struc
 
 	if (rc == 0)
 		rc = argo_read_list(reader, tasks, "tasks", sizeof(struct pa_call), &template->call_count,
-				    err);
+		                    err);
 
 	template->kind = PA_TEMPLATE_DAG;
 	template->fail_fast = pa_node_is_null(fail_fast) || pa_node_is_true(fail_fast);
@@ -176,7 +176,7 @@ static int read_dag(struct argo_reader *reader, const struct pa_node *dag, struc
 
 /* A list of groups; a group is a list of steps, or one step. */
 static int read_steps(struct argo_reader *reader, const struct pa_node *steps, struct pa_template *template,
-		      struct pa_error *err)
+                      struct pa_error *err)
 {
 	size_t total = 0;
 	int rc = argo_read_list(reader, steps, "steps", 0, &template->group_count, err);
@@ -204,7 +204,7 @@ static int read_steps(struct argo_reader *reader, const struct pa_node *steps, s
 }
 
 static int read_container_set(struct argo_reader *reader, const struct pa_node *set,
-			      struct pa_template *template, struct pa_error *err)
+                              struct pa_template *template, struct pa_error *err)
 {
 	struct pa_container *containers;
 	size_t count;
@@ -234,7 +234,7 @@ static int read_container_set(struct argo_reader *reader, const struct pa_node *
 }
 
 static int read_resource(struct argo_reader *reader, const struct pa_node *node, struct pa_template *template,
-			 struct pa_error *err)
+                         struct pa_error *err)
 {
 	template->kind = PA_TEMPLATE_RESOURCE;
 	int rc = check_body(node, "resource", err);
@@ -246,7 +246,7 @@ static int read_resource(struct argo_reader *reader, const struct pa_node *node,
 }
 
 static int read_body(struct argo_reader *reader, const struct pa_node *node, struct pa_template *template,
-		     struct pa_error *err)
+                     struct pa_error *err)
 {
 	static const struct {
 		const char *key;
@@ -284,7 +284,7 @@ static int read_body(struct argo_reader *reader, const struct pa_node *node, str
 }
 
 static int read_retry(struct argo_reader *reader, const struct pa_node *node, struct pa_template *template,
-		      struct pa_error *err)
+                      struct pa_error *err)
 {
 	const struct pa_node *holder = node;
 	const struct pa_node *retry, *backoff;
@@ -313,39 +313,39 @@ static int read_retry(struct argo_reader *reader, const struct pa_node *node, st
 
 /* The holder of a key: the template, else the workflow's templateDefaults. */
 static const struct pa_node *with_default(const struct argo_reader *reader, const struct pa_node *node,
-					  const char *key)
+                                          const char *key)
 {
 	return pa_node_get(node, key) != NULL ? node : reader->template_defaults;
 }
 
 static int read_rest(struct argo_reader *reader, const struct pa_node *node, struct pa_template *template,
-		     struct pa_error *err)
+                     struct pa_error *err)
 {
 	const char *daemon = "daemon";
 	int rc = argo_read_containers(reader, pa_node_get(node, "initContainers"), &template->init_containers,
-				      &template->init_container_count, err);
+	                              &template->init_container_count, err);
 
 	if (rc == 0 && template->kind != PA_TEMPLATE_CONTAINERSET)
 		rc = argo_read_containers(reader, pa_node_get(node, "sidecars"), &template->sidecars,
-					  &template->sidecar_count, err);
+		                          &template->sidecar_count, err);
 	if (rc == 0)
 		rc = argo_read_volumes(reader, pa_node_get(with_default(reader, node, "volumes"), "volumes"),
-				       NULL, &template->volumes, &template->volume_count, err);
+		                       NULL, &template->volumes, &template->volume_count, err);
 	if (rc == 0)
 		rc = argo_read_integer(with_default(reader, node, "parallelism"), "parallelism",
-				       &template->parallelism, err);
+		                       &template->parallelism, err);
 	if (rc == 0)
 		rc = argo_read_integer(with_default(reader, node, "activeDeadlineSeconds"),
-				       "activeDeadlineSeconds", &template->active_deadline_seconds, err);
+		                       "activeDeadlineSeconds", &template->active_deadline_seconds, err);
 	if (rc == 0)
 		rc = argo_read_mapping(with_default(reader, node, "metadata"), "metadata",
-				       &template->metadata, err);
+		                       &template->metadata, err);
 	template->daemon = pa_node_is_true(pa_node_get(with_default(reader, node, daemon), daemon));
 	return rc;
 }
 
 static int read_template(struct argo_reader *reader, const struct pa_node *node, bool named,
-			 struct pa_template *ret, struct pa_error *err)
+                         struct pa_template *ret, struct pa_error *err)
 {
 	const struct pa_node *inputs, *outputs;
 
@@ -362,16 +362,16 @@ static int read_template(struct argo_reader *reader, const struct pa_node *node,
 		rc = argo_read_mapping(node, "outputs", &outputs, err);
 	if (rc == 0)
 		rc = argo_read_parameters(reader, pa_node_get(inputs, "parameters"), &ret->input_parameters,
-					  &ret->input_parameter_count, err);
+		                          &ret->input_parameter_count, err);
 	if (rc == 0)
 		rc = argo_read_artifacts(reader, pa_node_get(inputs, "artifacts"), &ret->input_artifacts,
-					 &ret->input_artifact_count, err);
+		                         &ret->input_artifact_count, err);
 	if (rc == 0)
 		rc = argo_read_parameters(reader, pa_node_get(outputs, "parameters"), &ret->output_parameters,
-					  &ret->output_parameter_count, err);
+		                          &ret->output_parameter_count, err);
 	if (rc == 0)
 		rc = argo_read_artifacts(reader, pa_node_get(outputs, "artifacts"), &ret->output_artifacts,
-					 &ret->output_artifact_count, err);
+		                         &ret->output_artifact_count, err);
 	if (rc == 0)
 		make_optional(ret);
 	if (rc == 0)
@@ -384,13 +384,13 @@ static int read_template(struct argo_reader *reader, const struct pa_node *node,
 }
 
 static int read_templates(struct argo_reader *reader, const struct pa_node *spec,
-			  struct pa_workflow *workflow, struct pa_error *err)
+                          struct pa_workflow *workflow, struct pa_error *err)
 {
 	const struct pa_node *list = pa_node_get(spec, "templates");
 	struct pa_arena *arena = reader->budget.arena;
 	struct pa_name_table *index = pa_arena_alloc(arena, sizeof(*index));
 	int rc = argo_read_list(reader, list, "templates", sizeof(struct pa_template),
-				&workflow->template_count, err);
+	                        &workflow->template_count, err);
 
 	if (rc < 0)
 		return rc;
@@ -413,7 +413,7 @@ static int read_templates(struct argo_reader *reader, const struct pa_node *spec
 }
 
 static int read_spec(struct argo_reader *reader, const struct pa_node *spec, struct pa_workflow *workflow,
-		     struct pa_error *err)
+                     struct pa_error *err)
 {
 	const struct pa_node *arguments;
 	int rc = argo_read_text(spec, "entrypoint", &workflow->entrypoint, err);
@@ -432,14 +432,14 @@ static int read_spec(struct argo_reader *reader, const struct pa_node *spec, str
 		rc = argo_read_mapping(spec, "arguments", &arguments, err);
 	if (rc == 0)
 		rc = argo_read_parameters(reader, pa_node_get(arguments, "parameters"), &workflow->parameters,
-					  &workflow->parameter_count, err);
+		                          &workflow->parameter_count, err);
 	if (rc == 0)
 		rc = argo_read_artifacts(reader, pa_node_get(arguments, "artifacts"), &workflow->artifacts,
-					 &workflow->artifact_count, err);
+		                         &workflow->artifact_count, err);
 	if (rc == 0)
 		rc = argo_read_volumes(reader, pa_node_get(spec, "volumes"),
-				       pa_node_get(spec, "volumeClaimTemplates"), &workflow->volumes,
-				       &workflow->volume_count, err);
+		                       pa_node_get(spec, "volumeClaimTemplates"), &workflow->volumes,
+		                       &workflow->volume_count, err);
 	if (rc == 0)
 		rc = argo_read_integer(spec, "parallelism", &workflow->parallelism, err);
 	if (rc == 0)
@@ -451,7 +451,7 @@ static int read_spec(struct argo_reader *reader, const struct pa_node *spec, str
 }
 
 int argo_read_workflow(const struct argo_budget *budget, const struct pa_node *root, size_t document,
-		       struct pa_workflow **ret, struct pa_error *err)
+                       struct pa_workflow **ret, struct pa_error *err)
 {
 	struct argo_reader reader = {.budget = *budget};
 	struct pa_workflow *workflow = pa_arena_alloc(budget->arena, sizeof(*workflow));
@@ -479,7 +479,7 @@ int argo_read_workflow(const struct argo_budget *budget, const struct pa_node *r
 		return rc;
 	if (spec == NULL)
 		return pa_node_error(root, err, "the %s has no spec; give it one with templates",
-				     workflow->kind);
+		                     workflow->kind);
 	rc = read_spec(&reader, spec, workflow, err);
 	if (rc < 0)
 		return rc;

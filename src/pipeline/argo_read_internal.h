@@ -38,22 +38,22 @@ int argo_read_workflow(const struct argo_budget *budget, const struct pa_node *r
                        struct pa_workflow **ret, struct pa_error *err);
 
 /* A hook or exit handler as a call: `node` has template or templateRef, and arguments. */
-int argo_read_hook(struct argo_reader *reader, const struct pa_node *node, const char *key, struct pa_call *ret,
-                   struct pa_error *err);
+int argo_read_hook(struct argo_reader *reader, const struct pa_node *node, const char *key,
+                   struct pa_call *ret, struct pa_error *err);
 
 /* Pieces that both halves of the reader use.  A missing or null value gives NULL, 0 or nothing. */
 int argo_read_text(const struct pa_node *parent, const char *key, const char **ret, struct pa_error *err);
 /* A text, or the JSON text of a list or map. */
-int argo_read_value(struct argo_reader *reader, const struct pa_node *parent, const char *key, const char **ret,
-                    struct pa_error *err);
+int argo_read_value(struct argo_reader *reader, const struct pa_node *parent, const char *key,
+                    const char **ret, struct pa_error *err);
 int argo_read_integer(const struct pa_node *parent, const char *key, int64_t *ret, struct pa_error *err);
 /* Checks that `node` is a list (or nothing) and that `size` bytes for each item fit the budget. */
 int argo_read_list(struct argo_reader *reader, const struct pa_node *node, const char *what, size_t size,
                    size_t *ret_count, struct pa_error *err);
 int argo_read_mapping(const struct pa_node *parent, const char *key, const struct pa_node **ret,
                       struct pa_error *err);
-int argo_read_texts(struct argo_reader *reader, const struct pa_node *parent, const char *key, const char ***ret,
-                    size_t *ret_count, struct pa_error *err);
+int argo_read_texts(struct argo_reader *reader, const struct pa_node *parent, const char *key,
+                    const char ***ret, size_t *ret_count, struct pa_error *err);
 /* An error when the path has a `..` in it. */
 int argo_check_path(const struct pa_node *at, const char *path, struct pa_error *err);
 
@@ -65,7 +65,8 @@ int argo_read_container(struct argo_reader *reader, const struct pa_node *node, 
                         struct pa_error *err);
 int argo_read_containers(struct argo_reader *reader, const struct pa_node *list, struct pa_container **ret,
                          size_t *ret_count, struct pa_error *err);
-int argo_read_volumes(struct argo_reader *reader, const struct pa_node *list, const struct pa_node *claim_templates,
-                      struct pa_volume **ret, size_t *ret_count, struct pa_error *err);
+int argo_read_volumes(struct argo_reader *reader, const struct pa_node *list,
+                      const struct pa_node *claim_templates, struct pa_volume **ret, size_t *ret_count,
+                      struct pa_error *err);
 
 #endif

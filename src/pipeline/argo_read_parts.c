@@ -10,7 +10,7 @@
 #include "pipeline/argo_read_internal.h"
 
 int argo_budget_check(const struct argo_budget *budget, size_t more_bytes, const struct pa_node *at,
-		      struct pa_error *err)
+                      struct pa_error *err)
 {
 	size_t used = pa_arena_bytes(budget->arena);
 
@@ -40,7 +40,7 @@ int argo_read_text(const struct pa_node *parent, const char *key, const char **r
 }
 
 int argo_read_value(struct argo_reader *reader, const struct pa_node *parent, const char *key,
-		    const char **ret, struct pa_error *err)
+                    const char **ret, struct pa_error *err)
 {
 	const struct pa_node *node = pa_node_get(parent, key);
 
@@ -54,7 +54,7 @@ int argo_read_value(struct argo_reader *reader, const struct pa_node *parent, co
 	const char *text = pa_node_to_json(reader->budget.arena, node);
 	if (text == NULL)
 		return pa_node_error(node, err,
-				     "'%s' is too long once its aliases are written out; shorten it", key);
+		                     "'%s' is too long once its aliases are written out; shorten it", key);
 	*ret = text;
 	return 0;
 }
@@ -75,13 +75,13 @@ int argo_read_integer(const struct pa_node *parent, const char *key, int64_t *re
 	long long number = strtoll(text, &end, 10);
 	if (errno != 0 || end == text || *end != '\0')
 		return pa_node_error(pa_node_get(parent, key), err, "'%s' is '%.60s'; write a whole number",
-				     key, text);
+		                     key, text);
 	*ret = number;
 	return 0;
 }
 
 int argo_read_list(struct argo_reader *reader, const struct pa_node *node, const char *what, size_t size,
-		   size_t *ret_count, struct pa_error *err)
+                   size_t *ret_count, struct pa_error *err)
 {
 	*ret_count = 0;
 	if (pa_node_is_null(node))
@@ -95,7 +95,7 @@ int argo_read_list(struct argo_reader *reader, const struct pa_node *node, const
 }
 
 int argo_read_mapping(const struct pa_node *parent, const char *key, const struct pa_node **ret,
-		      struct pa_error *err)
+                      struct pa_error *err)
 {
 	const struct pa_node *node = pa_node_get(parent, key);
 
@@ -109,7 +109,7 @@ int argo_read_mapping(const struct pa_node *parent, const char *key, const struc
 }
 
 int argo_read_texts(struct argo_reader *reader, const struct pa_node *parent, const char *key,
-		    const char ***ret, size_t *ret_count, struct pa_error *err)
+                    const char ***ret, size_t *ret_count, struct pa_error *err)
 {
 	const struct pa_node *list = pa_node_get(parent, key);
 	size_t count;
@@ -121,7 +121,7 @@ int argo_read_texts(struct argo_reader *reader, const struct pa_node *parent, co
 	for (size_t i = 0; i < count; i++) {
 		if (list->items[i]->kind != PA_NODE_SCALAR)
 			return pa_node_error(list->items[i], err, "an item of '%s' is %s; write a text there",
-					     key, kind_words(list->items[i]));
+			                     key, kind_words(list->items[i]));
 		texts[i] = list->items[i]->text;
 	}
 	*ret = texts;
@@ -144,11 +144,11 @@ int argo_check_path(const struct pa_node *at, const char *path, struct pa_error 
 
 /* An item of a list of named things: a map that has a name. */
 static int read_named(const struct pa_node *node, const char *what, const char **ret_name,
-		      struct pa_error *err)
+                      struct pa_error *err)
 {
 	if (!pa_node_is_mapping(node))
 		return pa_node_error(node, err, "%s is %s; write a map with a name there", what,
-				     kind_words(node));
+		                     kind_words(node));
 	int rc = argo_read_text(node, "name", ret_name, err);
 	if (rc == 0 && *ret_name == NULL)
 		return pa_node_error(node, err, "%s has no name; give it one", what);
@@ -176,7 +176,7 @@ static int read_value_from(const struct pa_node *node, struct pa_parameter *para
 }
 
 int argo_read_parameters(struct argo_reader *reader, const struct pa_node *list, struct pa_parameter **ret,
-			 size_t *ret_count, struct pa_error *err)
+                         size_t *ret_count, struct pa_error *err)
 {
 	size_t count;
 	int rc = argo_read_list(reader, list, "parameters", sizeof(struct pa_parameter), &count, err);
@@ -224,7 +224,7 @@ static const char *hdfs_uri(struct pa_arena *arena, const struct pa_node *locati
 	    pa_node_text(addresses->items[0]) == NULL || path == NULL)
 		return NULL;
 	return pa_arena_printf(arena, "hdfs://%s%s%s", pa_node_text(addresses->items[0]),
-			       *path == '/' ? "" : "/", path);
+	                       *path == '/' ? "" : "/", path);
 }
 
 static const char *azure_uri(struct pa_arena *arena, const struct pa_node *location)
@@ -239,7 +239,7 @@ static const char *azure_uri(struct pa_arena *arena, const struct pa_node *locat
 	while (length > 0 && endpoint[length - 1] == '/')
 		length--;
 	return pa_arena_printf(arena, "%.*s/%s/%s", (int)length, endpoint, container,
-			       blob == NULL ? "" : blob);
+	                       blob == NULL ? "" : blob);
 }
 
 static const char *artifact_uri(struct pa_arena *arena, const struct pa_node *node)
@@ -264,7 +264,7 @@ static const char *artifact_uri(struct pa_arena *arena, const struct pa_node *no
 }
 
 static int read_artifact(struct argo_reader *reader, const struct pa_node *node, struct pa_artifact *artifact,
-			 struct pa_error *err)
+                         struct pa_error *err)
 {
 	const struct pa_node *raw = NULL;
 	int rc = read_named(node, "an artifact", &artifact->name, err);
@@ -298,7 +298,7 @@ static int read_artifact(struct argo_reader *reader, const struct pa_node *node,
 }
 
 int argo_read_artifacts(struct argo_reader *reader, const struct pa_node *list, struct pa_artifact **ret,
-			size_t *ret_count, struct pa_error *err)
+                        size_t *ret_count, struct pa_error *err)
 {
 	size_t count;
 	int rc = argo_read_list(reader, list, "artifacts", sizeof(struct pa_artifact), &count, err);
@@ -316,7 +316,7 @@ int argo_read_artifacts(struct argo_reader *reader, const struct pa_node *list, 
 }
 
 static int read_environment(struct argo_reader *reader, const struct pa_node *node,
-			    struct pa_container *container, struct pa_error *err)
+                            struct pa_container *container, struct pa_error *err)
 {
 	const struct pa_node *list = pa_node_get(node, "env");
 	size_t count;
@@ -339,7 +339,7 @@ static int read_environment(struct argo_reader *reader, const struct pa_node *no
 }
 
 static int read_mounts(struct argo_reader *reader, const struct pa_node *node, struct pa_container *container,
-		       struct pa_error *err)
+                       struct pa_error *err)
 {
 	const struct pa_node *list = pa_node_get(node, "volumeMounts");
 	size_t count;
@@ -367,7 +367,7 @@ static int read_mounts(struct argo_reader *reader, const struct pa_node *node, s
 }
 
 int argo_read_container(struct argo_reader *reader, const struct pa_node *node, struct pa_container *ret,
-			struct pa_error *err)
+                        struct pa_error *err)
 {
 	if (!pa_node_is_mapping(node))
 		return pa_node_error(node, err, "a container is %s; write a map there", kind_words(node));
@@ -391,7 +391,7 @@ int argo_read_container(struct argo_reader *reader, const struct pa_node *node, 
 }
 
 int argo_read_containers(struct argo_reader *reader, const struct pa_node *list, struct pa_container **ret,
-			 size_t *ret_count, struct pa_error *err)
+                         size_t *ret_count, struct pa_error *err)
 {
 	size_t count;
 	int rc = argo_read_list(reader, list, "containers", sizeof(struct pa_container), &count, err);
@@ -450,15 +450,15 @@ static int read_volume(struct pa_volume *volume, struct pa_error *err)
 }
 
 int argo_read_volumes(struct argo_reader *reader, const struct pa_node *list,
-		      const struct pa_node *claim_templates, struct pa_volume **ret, size_t *ret_count,
-		      struct pa_error *err)
+                      const struct pa_node *claim_templates, struct pa_volume **ret, size_t *ret_count,
+                      struct pa_error *err)
 {
 	size_t count, claim_count = 0;
 	int rc = argo_read_list(reader, list, "volumes", sizeof(struct pa_volume), &count, err);
 
 	if (rc == 0)
 		rc = argo_read_list(reader, claim_templates, "volumeClaimTemplates", sizeof(struct pa_volume),
-				    &claim_count, err);
+		                    &claim_count, err);
 	if (rc < 0)
 		return rc;
 	struct pa_volume *volumes =
@@ -473,9 +473,9 @@ int argo_read_volumes(struct argo_reader *reader, const struct pa_node *list,
 		volume->kind = "pvc";
 		volume->from_claim_template = true;
 		rc = read_named(pa_node_get(volume->node, "metadata") == NULL
-				    ? volume->node
-				    : pa_node_get(volume->node, "metadata"),
-				"a volumeClaimTemplate", &volume->name, err);
+		                    ? volume->node
+		                    : pa_node_get(volume->node, "metadata"),
+		                "a volumeClaimTemplate", &volume->name, err);
 	}
 	if (rc < 0)
 		return rc;

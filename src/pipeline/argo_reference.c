@@ -69,7 +69,7 @@ static size_t parts_wanted(const char *inside)
 }
 
 static int visit_simple(struct pa_arena *arena, const char *inside, argo_reference_visit visit, void *context,
-			struct pa_error *err)
+                        struct pa_error *err)
 {
 	struct parts parts = {0};
 	size_t wanted = parts_wanted(inside);
@@ -126,7 +126,7 @@ static const char *skip_quoted(const char *at)
 }
 
 int argo_expression_each(struct pa_arena *arena, const char *expression, argo_reference_visit visit,
-			 void *context, struct pa_error *err)
+                         void *context, struct pa_error *err)
 {
 	const char *at = expression;
 
@@ -159,7 +159,7 @@ int argo_expression_each(struct pa_arena *arena, const char *expression, argo_re
 }
 
 int argo_reference_each(struct pa_arena *arena, const char *text, argo_reference_visit visit, void *context,
-			struct pa_error *err)
+                        struct pa_error *err)
 {
 	struct pa_template_reference found;
 
@@ -168,7 +168,7 @@ int argo_reference_each(struct pa_arena *arena, const char *text, argo_reference
 	for (size_t at = 0; pa_template_text_next(text, at, &found); at = found.end) {
 		const char *inside = pa_arena_strndup(arena, found.inside, found.inside_bytes);
 		int rc = inside[0] == '=' ? argo_expression_each(arena, inside + 1, visit, context, err)
-					  : visit_simple(arena, inside, visit, context, err);
+		                          : visit_simple(arena, inside, visit, context, err);
 		if (rc < 0)
 			return rc;
 	}

@@ -22,11 +22,11 @@ struct filling {
 };
 
 static int expand_texts(struct filling *filling, const char **texts, size_t count, const char ***ret,
-			size_t *ret_count, struct pa_error *err)
+                        size_t *ret_count, struct pa_error *err)
 {
 	struct pa_arena *arena = filling->analysis->budget.arena;
 	int rc = argo_budget_check(&filling->analysis->budget, count * sizeof(char *),
-				   filling->place->call->node, err);
+	                           filling->place->call->node, err);
 
 	if (rc < 0)
 		return rc;
@@ -47,11 +47,11 @@ static int fill_command(struct filling *filling, struct pa_error *err)
 	const struct pa_container *container = &filling->template->container;
 	struct pa_task *task = filling->task;
 	int rc = expand_texts(filling, container->command, container->command_count, &task->command,
-			      &task->command_count, err);
+	                      &task->command_count, err);
 
 	if (rc == 0)
 		rc = expand_texts(filling, container->args, container->arg_count, &task->args,
-				  &task->arg_count, err);
+		                  &task->arg_count, err);
 	if (rc == 0 && container->image != NULL)
 		rc = argo_expand(filling->analysis, filling->instance, container->image, &task->image, err);
 	return rc;
@@ -64,7 +64,7 @@ static int fill_inputs(struct filling *filling, struct pa_error *err)
 	size_t count = template->input_parameter_count + template->input_artifact_count;
 	const struct argo_origins *origins;
 	int rc = argo_budget_check(&filling->analysis->budget, count * sizeof(*task->inputs),
-				   filling->place->call->node, err);
+	                           filling->place->call->node, err);
 
 	if (rc < 0)
 		return rc;
@@ -75,8 +75,8 @@ static int fill_inputs(struct filling *filling, struct pa_error *err)
 			break;
 		task->inputs[task->input_count++] =
 		    (struct pa_input){.name = template->input_parameters[i].name,
-				      .origins = origins->items,
-				      .origin_count = origins->count};
+		                      .origins = origins->items,
+		                      .origin_count = origins->count};
 	}
 	for (size_t i = 0; i < template->input_artifact_count && rc == 0; i++) {
 		rc = argo_origins_of_artifact(filling->analysis, filling->instance, i, &origins, err);
@@ -84,10 +84,10 @@ static int fill_inputs(struct filling *filling, struct pa_error *err)
 			break;
 		task->inputs[task->input_count++] =
 		    (struct pa_input){.name = template->input_artifacts[i].name,
-				      .artifact = true,
-				      .path = template->input_artifacts[i].path,
-				      .origins = origins->items,
-				      .origin_count = origins->count};
+		                      .artifact = true,
+		                      .path = template->input_artifacts[i].path,
+		                      .origins = origins->items,
+		                      .origin_count = origins->count};
 	}
 	return rc;
 }
@@ -116,7 +116,7 @@ static int fill_unknown_inputs(struct filling *filling, struct pa_error *err)
 		} else {
 			input->name = call->parameters[i].name;
 			rc = argo_origins_of_text(analysis, filling->place->scope, filling->place,
-						  call->parameters[i].value, &origins, err);
+			                          call->parameters[i].value, &origins, err);
 		}
 		input->origins = origins.items;
 		input->origin_count = origins.count;
@@ -144,7 +144,7 @@ static int fill_outputs(struct filling *filling, struct pa_error *err)
 	struct pa_task *task = filling->task;
 	size_t count = template->output_parameter_count + template->output_artifact_count;
 	int rc = argo_budget_check(&filling->analysis->budget, count * sizeof(*task->outputs),
-				   filling->place->call->node, err);
+	                           filling->place->call->node, err);
 
 	if (rc < 0)
 		return rc;
@@ -164,13 +164,13 @@ static int fill_outputs(struct filling *filling, struct pa_error *err)
 }
 
 static int add_hyperparameter(struct filling *filling, size_t *capacity, const char *name, const char *value,
-			      struct pa_error *err)
+                              struct pa_error *err)
 {
 	struct pa_task *task = filling->task;
 	struct pa_arena *arena = filling->analysis->budget.arena;
 
 	task->hyperparameters = pa_arena_grow(arena, task->hyperparameters, task->hyperparameter_count,
-					      capacity, sizeof(*task->hyperparameters));
+	                                      capacity, sizeof(*task->hyperparameters));
 	task->hyperparameters[task->hyperparameter_count++] = (struct pa_name_value){name, value};
 	return argo_budget_check(&filling->analysis->budget, 0, filling->place->call->node, err);
 }
@@ -192,7 +192,7 @@ static int annotated_hyperparameters(struct filling *filling, bool *ret_found, s
 		return 0;
 	if (pa_document_read_json(analysis->budget.arena, at, text, strlen(text), &map, &problem) < 0)
 		return argo_note_unresolved(analysis, at, err, "annotation " ARGUMENTS_ANNOTATION ": %s",
-					    problem.message);
+		                            problem.message);
 	if (!pa_node_is_mapping(map))
 		return 0;
 	for (uint32_t i = 0; i < map->count && rc == 0; i++) {
@@ -223,7 +223,7 @@ static int fill_hyperparameters(struct filling *filling, struct pa_error *err)
 			value = argument->value;
 		if (value != NULL)
 			rc = add_hyperparameter(filling, &capacity, template->input_parameters[i].name, value,
-						err);
+			                        err);
 	}
 	return rc;
 }
@@ -232,7 +232,7 @@ static void fill_resources(struct filling *filling)
 {
 	const struct pa_node *resources = pa_node_get(filling->template->container.node, "resources");
 	const struct pa_node *lists[] = {pa_node_get(resources, "limits"),
-					 pa_node_get(resources, "requests")};
+	                                 pa_node_get(resources, "requests")};
 	struct pa_resources *ret = &filling->task->resources;
 
 	for (size_t i = 0; i < 2; i++) {
@@ -281,7 +281,7 @@ static int fill_settings(struct filling *filling, struct pa_error *err)
 	if (filling->analysis->pipeline->format == PA_FORMAT_ARGO_KFP_V1)
 		/* KFP caches unless it is told not to. */
 		task->caching = !(label != NULL && strcmp(label, "false") == 0) &&
-				!(staleness != NULL && strcmp(staleness, "P0D") == 0);
+		                !(staleness != NULL && strcmp(staleness, "P0D") == 0);
 	else
 		task->caching = pa_node_get(template->node, "memoize") != NULL;
 	return rc;
@@ -289,7 +289,7 @@ static int fill_settings(struct filling *filling, struct pa_error *err)
 
 /* Items between start and end, or of `count`; -1 when only the run knows. */
 static int sequence_items(struct argo_analysis *analysis, struct argo_instance *scope,
-			  const struct pa_node *sequence, int64_t *ret, struct pa_error *err)
+                          const struct pa_node *sequence, int64_t *ret, struct pa_error *err)
 {
 	static const char *const keys[] = {"count", "start", "end"};
 	long long numbers[3] = {0};
@@ -307,7 +307,7 @@ static int sequence_items(struct argo_analysis *analysis, struct argo_instance *
 		errno = 0;
 		numbers[i] = strtoll(text, &rest, 10);
 		known[i] = errno == 0 && rest != text && *rest == '\0' && numbers[i] > -INT32_MAX &&
-			   numbers[i] < INT32_MAX;
+		           numbers[i] < INT32_MAX;
 		if (!known[i])
 			return 0;
 	}
@@ -320,7 +320,7 @@ static int sequence_items(struct argo_analysis *analysis, struct argo_instance *
 
 /* The length of a list that a parameter holds as JSON. */
 static int parameter_items(struct argo_analysis *analysis, struct argo_place *place, int64_t *ret,
-			   struct pa_error *err)
+                           struct pa_error *err)
 {
 	const char *text;
 	struct pa_error ignored = PA_ERROR_INIT;
@@ -331,7 +331,7 @@ static int parameter_items(struct argo_analysis *analysis, struct argo_place *pl
 	if (rc < 0 || !argo_is_known(text))
 		return rc;
 	if (pa_document_read_json(analysis->budget.arena, place->call->node, text, strlen(text), &list,
-				  &ignored) == 0 &&
+	                          &ignored) == 0 &&
 	    pa_node_is_sequence(list))
 		*ret = list->count;
 	return argo_budget_check(&analysis->budget, 0, place->call->node, err);
@@ -353,13 +353,13 @@ static int fill_loop(struct argo_analysis *analysis, struct argo_place *place, s
 		rc = parameter_items(analysis, place, &loop->items, err);
 		if (rc == 0)
 			rc = argo_origins_of_text(analysis, place->scope, NULL, call->with_param, &origins,
-						  err);
+			                          err);
 	} else {
 		rc = sequence_items(analysis, place->scope, call->with_sequence, &loop->items, err);
 		for (size_t i = 0; i < 3 && rc == 0; i++)
 			rc = argo_origins_of_text(analysis, place->scope, NULL,
-						  pa_node_text(pa_node_get(call->with_sequence, keys[i])),
-						  &origins, err);
+			                          pa_node_text(pa_node_get(call->with_sequence, keys[i])),
+			                          &origins, err);
 	}
 	for (size_t i = 0; i < origins.count && loop->from_task == NULL; i++) {
 		loop->from_task = origins.items[i].task;
@@ -410,7 +410,7 @@ int argo_fill_tasks(struct argo_analysis *analysis, struct pa_error *err)
 	for (size_t i = 0; i < analysis->task_count && rc == 0; i++) {
 		struct argo_place *place = analysis->tasks[i].place;
 		struct filling filling = {analysis, place, place->inside, place->inside->template,
-					  &analysis->models[i]};
+		                          &analysis->models[i]};
 		rc = fill_task(&filling, err);
 	}
 	return rc;

@@ -33,11 +33,11 @@ static const char *lookup_value(void *context, const char *inside)
 	size_t index =
 	    pa_name_table_get(&expanding->instance->graph->input_parameters, inside + strlen(INPUT_PREFIX));
 	return index == SIZE_MAX ? NULL
-				 : argo_parameter_value(expanding->analysis, expanding->instance, index);
+	                         : argo_parameter_value(expanding->analysis, expanding->instance, index);
 }
 
 int argo_expand(struct argo_analysis *analysis, struct argo_instance *instance, const char *text,
-		const char **ret, struct pa_error *err)
+                const char **ret, struct pa_error *err)
 {
 	struct expanding expanding = {analysis, instance};
 
@@ -46,7 +46,7 @@ int argo_expand(struct argo_analysis *analysis, struct argo_instance *instance, 
 
 /* The text filled in, when nothing of it is left open. */
 static const char *known_text(struct argo_analysis *analysis, struct argo_instance *instance,
-			      const char *text)
+                              const char *text)
 {
 	struct pa_error ignored = PA_ERROR_INIT;
 	const char *expanded = NULL;

@@ -48,7 +48,7 @@ static int parse_or(struct parser *parser, struct value *ret);
 static int condition_error(struct parser *parser, size_t at, const char *what)
 {
 	return pa_error_set(parser->err, PA_ERROR_INPUT, "condition '%.200s': at character %zu: %s",
-			    parser->text, at + 1, what);
+	                    parser->text, at + 1, what);
 }
 
 static int read_quoted(struct parser *parser)
@@ -121,7 +121,7 @@ static void read_word(struct parser *parser)
 static int read_operator(struct parser *parser)
 {
 	static const char *const operators[] = {"==", "!=", "<=", ">=", "&&", "||", "<", ">", "!",
-						"(",  ")",  ",",  "+",  "-",  "*",  "/", "%"};
+	                                        "(",  ")",  ",",  "+",  "-",  "*",  "/", "%"};
 	const char *begin = parser->text + parser->at;
 
 	if (strncmp(begin, "{{", 2) == 0)
@@ -204,7 +204,7 @@ static int parse_unary(struct parser *parser, struct value *ret)
 		return rc;
 	if (ret->kind != (negated ? VALUE_TRUTH : VALUE_NUMBER))
 		return condition_error(parser, at,
-				       negated ? "'!' takes true or false" : "'-' takes a number");
+		                       negated ? "'!' takes true or false" : "'-' takes a number");
 	ret->truth = !ret->truth;
 	ret->number = -ret->number;
 	return 0;
@@ -220,11 +220,11 @@ static const char *value_text(struct parser *parser, const struct value *value)
 }
 
 static int calculate(struct parser *parser, size_t at, char operation, const struct value *right,
-		     struct value *left)
+                     struct value *left)
 {
 	if (operation == '+' && (left->kind == VALUE_TEXT || right->kind == VALUE_TEXT)) {
 		left->text = pa_arena_printf(&parser->arena, "%s%s", value_text(parser, left),
-					     value_text(parser, right));
+		                             value_text(parser, right));
 		left->kind = VALUE_TEXT;
 		if (pa_arena_bytes(&parser->arena) > CONDITION_MAX_MEMORY_BYTES)
 			return condition_error(parser, at, "too many texts are joined; simplify it");
@@ -282,7 +282,7 @@ static bool value_equal(const struct value *a, const struct value *b)
 }
 
 static int compare(struct parser *parser, size_t at, const char *comparator, const struct value *right,
-		   struct value *left)
+                   struct value *left)
 {
 	bool truth;
 
@@ -292,7 +292,7 @@ static int compare(struct parser *parser, size_t at, const char *comparator, con
 		if (left->kind != right->kind || left->kind == VALUE_TRUTH)
 			return condition_error(parser, at, "the comparison takes two numbers or two texts");
 		double difference = left->kind == VALUE_NUMBER ? left->number - right->number
-							       : (double)strcmp(left->text, right->text);
+		                                               : (double)strcmp(left->text, right->text);
 		bool or_equal = comparator[1] == '=' && difference == 0;
 		truth = or_equal || (comparator[0] == '<' ? difference < 0 : difference > 0);
 	}
@@ -308,7 +308,7 @@ static int parse_membership(struct parser *parser, struct value *left)
 
 	if (!token_is(parser, "("))
 		return condition_error(parser, parser->token.at,
-				       "'in' takes a list; write in (\"a\", \"b\")");
+		                       "'in' takes a list; write in (\"a\", \"b\")");
 	do {
 		struct value item;
 		rc = next_token(parser);
@@ -370,7 +370,7 @@ static int parse_logic(struct parser *parser, bool both, struct value *ret)
 			return rc;
 		if (ret->kind != VALUE_TRUTH || right.kind != VALUE_TRUTH)
 			return condition_error(parser, at,
-					       "both sides must be true or false; compare them with ==");
+			                       "both sides must be true or false; compare them with ==");
 		ret->truth = both ? ret->truth && right.truth : ret->truth || right.truth;
 	}
 	return rc;
@@ -392,14 +392,14 @@ int pa_condition_evaluate(const char *text, bool *ret, struct pa_error *err)
 
 	if (strlen(text) > PA_CONDITION_MAX_BYTES)
 		return pa_error_set(err, PA_ERROR_INPUT,
-				    "condition '%.60s…' is over %u bytes long; shorten it", text,
-				    PA_CONDITION_MAX_BYTES);
+		                    "condition '%.60s…' is over %u bytes long; shorten it", text,
+		                    PA_CONDITION_MAX_BYTES);
 	int rc = next_token(&parser);
 	if (rc == 0)
 		rc = parse_or(&parser, &value);
 	if (rc == 0 && parser.token.kind != TOKEN_END)
 		rc = condition_error(&parser, parser.token.at,
-				     "an operator is missing; put quotes around texts");
+		                     "an operator is missing; put quotes around texts");
 	if (rc == 0 && value.kind != VALUE_TRUTH)
 		rc = condition_error(&parser, 0, "it is neither true nor false; compare it with ==");
 	if (rc == 0)

@@ -41,7 +41,7 @@ static int parse_any(struct parser *parser, struct term **ret);
 static int depends_error(struct parser *parser, const char *what)
 {
 	return pa_error_set(parser->err, PA_ERROR_INPUT, "depends '%.200s': at character %zu: %s",
-			    parser->text, parser->at + 1, what);
+	                    parser->text, parser->at + 1, what);
 }
 
 static void skip_blanks(struct parser *parser)
@@ -96,8 +96,8 @@ static int parse_result(struct parser *parser, enum pa_depends_result *ret)
 		}
 	}
 	return depends_error(parser,
-			     "no result of that name; use Succeeded, Failed, Errored, Skipped, Omitted, "
-			     "Daemoned, AnySucceeded or AllFailed");
+	                     "no result of that name; use Succeeded, Failed, Errored, Skipped, Omitted, "
+	                     "Daemoned, AnySucceeded or AllFailed");
 }
 
 static int parse_task(struct parser *parser, struct term **ret)
@@ -116,7 +116,7 @@ static int parse_task(struct parser *parser, struct term **ret)
 	struct pa_depends *depends = parser->depends;
 	if (pa_name_table_put(&parser->seen, term->task, depends->name_count) == SIZE_MAX) {
 		depends->names = pa_arena_grow(parser->arena, depends->names, depends->name_count,
-					       &depends->name_capacity, sizeof(*depends->names));
+		                               &depends->name_capacity, sizeof(*depends->names));
 		depends->names[depends->name_count++] = term->task;
 	}
 	*ret = term;
@@ -177,7 +177,7 @@ int pa_depends_parse(struct pa_arena *arena, const char *text, struct pa_depends
 
 	if (strlen(text) > PA_DEPENDS_MAX_BYTES)
 		return pa_error_set(err, PA_ERROR_INPUT, "depends '%.60s…' is over %u bytes long; shorten it",
-				    text, PA_DEPENDS_MAX_BYTES);
+		                    text, PA_DEPENDS_MAX_BYTES);
 	parser.depends = pa_arena_alloc(arena, sizeof(*parser.depends));
 	pa_name_table_init(&parser.seen, arena);
 	int rc = parse_any(&parser, &parser.depends->root);

@@ -38,8 +38,7 @@ enum pa_depends_result {
 
 struct pa_depends;
 
-int pa_depends_parse(struct pa_arena *arena, const char *text, struct pa_depends **ret,
-                     struct pa_error *err);
+int pa_depends_parse(struct pa_arena *arena, const char *text, struct pa_depends **ret, struct pa_error *err);
 
 /* The tasks it names, each once, in the order of their first mention. */
 const char *const *pa_depends_names(const struct pa_depends *depends, size_t *ret_count);

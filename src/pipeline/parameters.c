@@ -31,14 +31,14 @@ static int read_declared(struct argo_analysis *analysis, const struct pa_node **
 		return 0;
 	if (pa_document_read_json(analysis->budget.arena, at, text, strlen(text), &spec, &problem) < 0)
 		return argo_note_unresolved(analysis, at, err, "annotation " PIPELINE_SPEC ": %s",
-					    problem.message);
+		                            problem.message);
 	const struct pa_node *inputs = pa_node_get(spec, "inputs");
 	*ret = pa_node_is_sequence(inputs) ? inputs : NULL;
 	return argo_budget_check(&analysis->budget, 0, at, err);
 }
 
 static void add_parameter(struct argo_analysis *analysis, struct pa_name_table *index,
-			  struct pa_pipeline_parameter parameter)
+                          struct pa_pipeline_parameter parameter)
 {
 	struct pa_pipeline *pipeline = analysis->pipeline;
 
@@ -47,7 +47,7 @@ static void add_parameter(struct argo_analysis *analysis, struct pa_name_table *
 }
 
 static void add_declared(struct argo_analysis *analysis, struct pa_name_table *index,
-			 const struct pa_node *inputs)
+                         const struct pa_node *inputs)
 {
 	for (uint32_t i = 0; i < inputs->count; i++) {
 		const struct pa_node *input = inputs->items[i];
@@ -55,7 +55,7 @@ static void add_declared(struct argo_analysis *analysis, struct pa_name_table *i
 		if (name == NULL)
 			continue;
 		add_parameter(analysis, index,
-			      (struct pa_pipeline_parameter){
+		              (struct pa_pipeline_parameter){
 				  .name = name,
 				  .type = value_text(analysis, pa_node_get(input, "type")),
 				  .default_value = value_text(analysis, pa_node_get(input, "default")),
@@ -65,7 +65,7 @@ static void add_declared(struct argo_analysis *analysis, struct pa_name_table *i
 
 /* Replaces the value also in the workflow, from which a run is made. */
 static int replace_values(struct argo_analysis *analysis, const struct pa_name_table *index,
-			  const struct pa_analyze_options *options, struct pa_error *err)
+                          const struct pa_analyze_options *options, struct pa_error *err)
 {
 	struct pa_workflow *workflow = analysis->workflow;
 
@@ -74,8 +74,8 @@ static int replace_values(struct argo_analysis *analysis, const struct pa_name_t
 		size_t at = pa_name_table_get(index, argument->name);
 		if (at == SIZE_MAX)
 			return pa_error_set(err, PA_ERROR_INPUT,
-					    "%s: the pipeline has no parameter '%.100s'; give one of its own",
-					    workflow->file, argument->name);
+			                    "%s: the pipeline has no parameter '%.100s'; give one of its own",
+			                    workflow->file, argument->name);
 		const char *value = pa_arena_strdup(analysis->budget.arena, argument->value);
 		analysis->pipeline->parameters[at].value = value;
 		for (size_t j = 0; j < workflow->parameter_count; j++) {
@@ -87,7 +87,7 @@ static int replace_values(struct argo_analysis *analysis, const struct pa_name_t
 }
 
 int argo_fill_parameters(struct argo_analysis *analysis, const struct pa_analyze_options *options,
-			 struct pa_error *err)
+                         struct pa_error *err)
 {
 	struct pa_workflow *workflow = analysis->workflow;
 	struct pa_pipeline *pipeline = analysis->pipeline;

@@ -41,7 +41,7 @@ static bool is_artifact_edge(const struct pa_task *task, const char *from)
 }
 
 static void print_edges(const struct pa_pipeline *pipeline, struct pa_buffer *out, size_t base,
-			print_edge print)
+                        print_edge print)
 {
 	for (size_t i = 0; i < pipeline->task_count && !out->overflowed; i++) {
 		const struct pa_task *task = &pipeline->tasks[i];

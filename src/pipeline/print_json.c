@@ -164,7 +164,7 @@ static json_t *json_loop(const struct pa_loop *loop)
 		set_text(from, "output", loop->from_output);
 	}
 	json_object_set_new_nocheck(object, "items",
-				    loop->items < 0 ? json_null() : json_integer(loop->items));
+	                            loop->items < 0 ? json_null() : json_integer(loop->items));
 	json_object_set_new_nocheck(object, "from", from);
 	return object;
 }
@@ -234,7 +234,7 @@ static json_t *json_data(const struct pa_pipeline *pipeline)
 		set_text(object, "kind", data->kind);
 		json_object_set_new_nocheck(object, "read_by", json_texts(data->read_by, data->read_count));
 		json_object_set_new_nocheck(object, "written_by",
-					    json_texts(data->written_by, data->written_count));
+		                            json_texts(data->written_by, data->written_count));
 		json_object_set_new_nocheck(object, "scratch", json_boolean(data->scratch));
 		json_array_append_new(list, object);
 	}

@@ -24,7 +24,7 @@ static int compare_components(const void *a, const void *b)
 
 /* A line; a blank one before it when the line before was of the same kind. */
 static void print_entry(struct pa_buffer *out, const char *kind, const char *name, const char *path,
-			size_t *count)
+                        size_t *count)
 {
 	if ((*count)++ > 0)
 		pa_buffer_puts(out, "\n");
@@ -56,7 +56,7 @@ static void print_component(const struct pa_task *task, struct pa_buffer *out)
 	for (size_t i = 0; i < task->output_count; i++) {
 		if (task->outputs[i].artifact)
 			print_entry(out, "data_outps", task->outputs[i].name, task->outputs[i].path,
-				    &outputs);
+			            &outputs);
 	}
 }
 

@@ -62,7 +62,7 @@ static void format_column(const struct pa_task *task, enum column column, struct
 }
 
 static void print_pipeline_table(const struct pa_pipeline *pipeline, struct pa_buffer *cell,
-				 struct pa_buffer *out)
+                                 struct pa_buffer *out)
 {
 	static const char *const titles[COLUMN_COUNT] = {"TASK", "KIND", "AFTER", "DATA"};
 	size_t widths[COLUMN_COUNT];
@@ -104,7 +104,7 @@ static void print_data(const struct pa_pipeline *pipeline, struct pa_buffer *out
 		pa_buffer_puts(out, "  ");
 		pa_print_line(out, data->id);
 		pa_buffer_printf(out, " (%s%s): read by %zu, written by %zu\n", data->kind,
-				 data->scratch ? ", scratch" : "", data->read_count, data->written_count);
+		                 data->scratch ? ", scratch" : "", data->read_count, data->written_count);
 	}
 }
 
@@ -113,7 +113,7 @@ static void print_pipeline(const struct pa_pipeline *pipeline, struct pa_buffer 
 	pa_buffer_puts(out, "PIPELINE ");
 	pa_print_line(out, pipeline->name);
 	pa_buffer_printf(out, " (%s, %zu task%s) in ", pa_format_name(pipeline->format), pipeline->task_count,
-			 pipeline->task_count == 1 ? "" : "s");
+	                 pipeline->task_count == 1 ? "" : "s");
 	pa_print_line(out, pipeline->file);
 	pa_buffer_puts(out, "\n\n");
 	print_pipeline_table(pipeline, cell, out);

@@ -57,7 +57,7 @@ bool pa_template_text_next(const char *text, size_t offset, struct pa_template_r
 }
 
 int pa_template_text_expand(struct pa_arena *arena, const char *text, pa_template_lookup lookup,
-			    void *context, const char **ret, struct pa_error *err)
+                            void *context, const char **ret, struct pa_error *err)
 {
 	struct pa_template_reference reference;
 	struct pa_buffer out;

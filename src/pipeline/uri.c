@@ -8,8 +8,8 @@
 #define MAX_SCHEME_BYTES 10
 
 static const char *const schemes[] = {"s3",      "s3a",       "s3n",   "gs",   "oss",   "hdfs",
-				      "webhdfs", "abfs",      "abfss", "wasb", "wasbs", "adl",
-				      "minio",   "cassandra", "nfs",   "http", "https", "ftp"};
+                                      "webhdfs", "abfs",      "abfss", "wasb", "wasbs", "adl",
+                                      "minio",   "cassandra", "nfs",   "http", "https", "ftp"};
 
 static const char *const data_endings[] = {
     ".csv", ".tsv",         ".json", ".jsonl", ".parquet", ".avro", ".orc",  ".tfrecord", ".npz",

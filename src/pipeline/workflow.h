@@ -38,8 +38,8 @@ struct pa_artifact {
 	const char *path;
 	const char *from; /* "{{tasks.x.outputs.artifacts.y}}" */
 	const char *from_expression;
-	const char *raw;  /* raw.data: its bytes */
-	const char *uri;  /* declared location (s3, gcs, hdfs, http, git, oss, azure); NULL: none */
+	const char *raw; /* raw.data: its bytes */
+	const char *uri; /* declared location (s3, gcs, hdfs, http, git, oss, azure); NULL: none */
 	const char *sub_path;
 	const char *global_name;
 	bool optional;
@@ -48,7 +48,7 @@ struct pa_artifact {
 
 struct pa_environment {
 	const char *name;
-	const char *value;                 /* NULL: valueFrom, see node */
+	const char *value; /* NULL: valueFrom, see node */
 	const struct pa_node *value_from;
 	const struct pa_node *node;
 };
@@ -150,32 +150,32 @@ struct pa_template {
 	struct pa_container *sidecars;
 	size_t sidecar_count;
 
-	const char *resource_action;          /* resource: create, delete, apply, … */
-	const char *resource_manifest;        /* resource: text, may hold {{…}} */
-	struct pa_volume *volumes;            /* the template's own */
+	const char *resource_action;   /* resource: create, delete, apply, … */
+	const char *resource_manifest; /* resource: text, may hold {{…}} */
+	struct pa_volume *volumes;     /* the template's own */
 	size_t volume_count;
 	bool has_retry;
-	const char *retry_limit;              /* text (int or {{…}}); NULL: none */
-	const char *retry_policy;             /* OnFailure, Always, … */
-	const char *retry_backoff_duration;   /* "10", "2m" */
+	const char *retry_limit;            /* text (int or {{…}}); NULL: none */
+	const char *retry_policy;           /* OnFailure, Always, … */
+	const char *retry_backoff_duration; /* "10", "2m" */
 	const char *retry_backoff_factor;
 	const char *retry_backoff_max;
-	int64_t parallelism;                  /* 0: no limit */
-	int64_t active_deadline_seconds;      /* 0: none */
+	int64_t parallelism;             /* 0: no limit */
+	int64_t active_deadline_seconds; /* 0: none */
 	bool daemon;
-	const struct pa_node *metadata;       /* annotations and labels */
-	size_t number;                        /* from 0, each template of the workflow its own, inline ones too */
+	const struct pa_node *metadata; /* annotations and labels */
+	size_t number;                  /* from 0, each template of the workflow its own, inline ones too */
 	const struct pa_node *node;
 };
 
 struct pa_workflow {
 	const char *file;
 	size_t document;
-	const char *kind;          /* Workflow, WorkflowTemplate, … */
-	const char *name;          /* metadata.name or NULL */
-	const char *generate_name; /* or NULL */
-	const char *entrypoint;    /* or NULL */
-	const char *on_exit;       /* or NULL */
+	const char *kind;                /* Workflow, WorkflowTemplate, … */
+	const char *name;                /* metadata.name or NULL */
+	const char *generate_name;       /* or NULL */
+	const char *entrypoint;          /* or NULL */
+	const char *on_exit;             /* or NULL */
 	struct pa_parameter *parameters; /* spec.arguments */
 	size_t parameter_count;
 	struct pa_artifact *artifacts;
@@ -184,19 +184,18 @@ struct pa_workflow {
 	size_t template_count;
 	struct pa_volume *volumes; /* spec.volumes, then spec.volumeClaimTemplates */
 	size_t volume_count;
-	int64_t parallelism;             /* 0: no limit */
-	int64_t active_deadline_seconds; /* 0: none */
+	int64_t parallelism;               /* 0: no limit */
+	int64_t active_deadline_seconds;   /* 0: none */
 	const struct pa_node *annotations; /* metadata.annotations */
 	const struct pa_node *labels;
-	const struct pa_node *hooks;        /* spec.hooks */
-	const struct pa_node *template_ref; /* spec.workflowTemplateRef */
-	size_t template_number_count;       /* templates, inline ones included */
+	const struct pa_node *hooks;                /* spec.hooks */
+	const struct pa_node *template_ref;         /* spec.workflowTemplateRef */
+	size_t template_number_count;               /* templates, inline ones included */
 	const struct pa_name_table *template_index; /* name to index in templates */
 	const struct pa_node *node;
 };
 
 /* The template of this name, or NULL. */
-const struct pa_template *pa_workflow_find_template(const struct pa_workflow *workflow,
-                                                    const char *name);
+const struct pa_template *pa_workflow_find_template(const struct pa_workflow *workflow, const char *name);
 
 #endif

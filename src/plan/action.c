@@ -18,24 +18,24 @@ struct list {
 };
 
 static struct pa_plan_action *add(struct list *list, enum pa_plan_action_kind kind, double at_s,
-				  uint32_t task)
+                                  uint32_t task)
 {
 	struct pa_plan *plan = list->plan;
 	plan->actions = pa_arena_grow(list->planner->arena, plan->actions, plan->action_count,
-				      &list->capacity, sizeof(*plan->actions));
+	                              &list->capacity, sizeof(*plan->actions));
 	struct pa_plan_action *action = &plan->actions[plan->action_count++];
 	*action =
 	    (struct pa_plan_action){.at_s = at_s,
-				    .kind = kind,
-				    .task = task,
-				    .extent = UINT32_MAX,
-				    .tier = "node",
-				    .node = "local",
-				    .deadline_s = NAN,
-				    .arrives_s = NAN,
-				    .keep_until_s = NAN,
-				    .priority = task == UINT32_MAX ? 0 : (uint32_t)plan->task_order[task],
-				    .why = ""};
+	                            .kind = kind,
+	                            .task = task,
+	                            .extent = UINT32_MAX,
+	                            .tier = "node",
+	                            .node = "local",
+	                            .deadline_s = NAN,
+	                            .arrives_s = NAN,
+	                            .keep_until_s = NAN,
+	                            .priority = task == UINT32_MAX ? 0 : (uint32_t)plan->task_order[task],
+	                            .why = ""};
 	return action;
 }
 
@@ -92,7 +92,7 @@ static const char *explain_load(const struct list *list, uint32_t task, double d
 	if (list->plan->times[task].start_s <= 0)
 		return pa_arena_printf(arena, "\"%s\" starts now and waits for it", task_id(list, task));
 	return pa_arena_printf(arena, "first read by \"%s\"; there %s %s its earliest likely start",
-			       task_id(list, task), slack, arrives_s <= deadline_s ? "before" : "after");
+	                       task_id(list, task), slack, arrives_s <= deadline_s ? "before" : "after");
 }
 
 /* Everything that the timeline fetched and kept, in the order in which its links took it up. */
@@ -158,7 +158,7 @@ static void add_keeps_and_releases(struct list *list)
 		    last == UINT32_MAX
 			? "all its readers have ended"
 			: pa_arena_printf(planner->arena, "\"%s\", its last reader, will have ended",
-					  task_id(list, last));
+		                          task_id(list, last));
 	}
 }
 
@@ -179,8 +179,8 @@ static void add_hold(struct list *list, uint32_t task, double at_s, double until
 	struct pa_plan_action *hold = add(list, PA_PLAN_HOLD, at_s, task);
 	hold->deadline_s = until_s;
 	hold->why = pa_arena_printf(list->planner->arena,
-				    "its data is not there yet, that of \"%s\" is: that one takes the slot",
-				    task_id(list, other));
+	                            "its data is not there yet, that of \"%s\" is: that one takes the slot",
+	                            task_id(list, other));
 }
 
 static void add_starts(struct list *list)
@@ -193,7 +193,7 @@ static void add_starts(struct list *list)
 		const struct pa_timeline_task_result *result = &planner->with.tasks[lanes->first[task]];
 		if (result->overtaken_by != UINT32_MAX && lanes->owner[result->overtaken_by] != task)
 			add_hold(list, task, result->overtaken_s, result->start_s,
-				 lanes->owner[result->overtaken_by]);
+			         lanes->owner[result->overtaken_by]);
 		struct pa_plan_action *start =
 		    add(list, PA_PLAN_START, list->plan->times[task].start_s, task);
 		start->why = explain_start(list, task);

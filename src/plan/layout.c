@@ -28,9 +28,9 @@ static int check_extents(const struct pa_plan_input *input, struct pa_error *err
 	for (size_t i = 0; i < input->data_set_count; i++) {
 		if (input->data_sets[i].link >= input->link_count)
 			return pa_error_set(err, PA_ERROR_INPUT,
-					    "data set \"%s\" comes over link %u: there are only %zu links",
-					    input->data_sets[i].name, input->data_sets[i].link,
-					    input->link_count);
+			                    "data set \"%s\" comes over link %u: there are only %zu links",
+			                    input->data_sets[i].name, input->data_sets[i].link,
+			                    input->link_count);
 	}
 	for (size_t i = 0; i < input->extent_count; i++) {
 		const struct pa_plan_extent *extent = &input->extents[i];
@@ -46,9 +46,9 @@ static int check_extents(const struct pa_plan_input *input, struct pa_error *err
 		if (input->reads[i].task >= input->pipeline->task_count ||
 		    input->reads[i].extent >= input->extent_count)
 			return pa_error_set(err, PA_ERROR_INPUT,
-					    "read %zu: task %u of %zu, extent %u of %zu; both must exist", i,
-					    input->reads[i].task, input->pipeline->task_count,
-					    input->reads[i].extent, input->extent_count);
+			                    "read %zu: task %u of %zu, extent %u of %zu; both must exist", i,
+			                    input->reads[i].task, input->pipeline->task_count,
+			                    input->reads[i].extent, input->extent_count);
 	}
 	return 0;
 }
@@ -139,7 +139,7 @@ static uint64_t pieces_in(uint64_t bytes, uint64_t limit)
 }
 
 static void add_pieces(struct pa_planner *planner, uint32_t extent, uint64_t begin, uint64_t end,
-		       uint64_t limit, bool resident)
+                       uint64_t limit, bool resident)
 {
 	const struct pa_plan_input *input = planner->input;
 	while (begin < end) {
@@ -151,7 +151,7 @@ static void add_pieces(struct pa_planner *planner, uint32_t extent, uint64_t beg
 		    .resident = resident,
 		    /* Data of other pipelines, and of tasks that may yet run, is not dropped without need. */
 		    .keep_after = !planner->has_reader[extent] || (planner->has_live_reader[extent] &&
-								   planner->first_task[extent] == UINT32_MAX),
+		                                                   planner->first_task[extent] == UINT32_MAX),
 		};
 		begin += bytes;
 	}

@@ -50,7 +50,7 @@ static double *needs_of_run(struct pa_planner *planner, const struct pa_timeline
 
 /* The transfers of all pieces that are missing and planned for, in order of need. */
 static struct pa_timeline_transfer *order_loads(struct pa_planner *planner, const double *need_s,
-						size_t *ret_count)
+                                                size_t *ret_count)
 {
 	struct load_key *keys = pa_arena_array(planner->scratch, planner->piece_count, sizeof(*keys));
 	size_t count = 0;
@@ -59,7 +59,7 @@ static struct pa_timeline_transfer *order_loads(struct pa_planner *planner, cons
 		if (planner->piece_extents[i].resident || planner->first_task[extent] == UINT32_MAX)
 			continue;
 		keys[count++] = (struct load_key){need_s[extent], planner->tail_s[extent],
-						  planner->first_task[extent], i};
+		                                  planner->first_task[extent], i};
 	}
 	qsort(keys, count, sizeof(*keys), compare_loads);
 	struct pa_timeline_transfer *transfers = pa_arena_array(planner->scratch, count, sizeof(*transfers));
@@ -80,13 +80,13 @@ int pa_loads_make(struct pa_planner *planner, struct pa_error *err)
 {
 	const struct pa_plan_input *input = planner->input;
 	struct pa_timeline_input timeline = {.tasks = planner->lanes,
-					     .task_count = planner->spread.lanes.count,
-					     .extents = planner->piece_extents,
-					     .extent_count = planner->piece_count,
-					     .links = planner->links,
-					     .link_count = input->link_count,
-					     .slots = input->slots,
-					     .memory_bytes = input->memory_bytes};
+	                                     .task_count = planner->spread.lanes.count,
+	                                     .extents = planner->piece_extents,
+	                                     .extent_count = planner->piece_count,
+	                                     .links = planner->links,
+	                                     .link_count = input->link_count,
+	                                     .slots = input->slots,
+	                                     .memory_bytes = input->memory_bytes};
 	int failed = pa_timeline_run(planner->scratch, &timeline, &planner->without, err);
 	if (failed)
 		return failed;

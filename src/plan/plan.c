@@ -36,15 +36,15 @@ static int spread_starts(struct pa_planner *planner, struct pa_error *err)
 {
 	const struct pa_plan_input *input = planner->input;
 	struct pa_spread_input spread = {.pipeline = input->pipeline,
-					 .graph = &planner->graph,
-					 .tasks = input->forecast->tasks,
-					 .started_s = planner->started_s,
-					 .ended_s = planner->ended_s,
-					 .skipped = planner->skipped,
-					 .least_probability = PA_PLAN_LEAST_PROBABILITY,
-					 .slots = input->slots,
-					 .draws = PLAN_DRAWS,
-					 .seed = input->seed};
+	                                 .graph = &planner->graph,
+	                                 .tasks = input->forecast->tasks,
+	                                 .started_s = planner->started_s,
+	                                 .ended_s = planner->ended_s,
+	                                 .skipped = planner->skipped,
+	                                 .least_probability = PA_PLAN_LEAST_PROBABILITY,
+	                                 .slots = input->slots,
+	                                 .draws = PLAN_DRAWS,
+	                                 .seed = input->seed};
 	return pa_spread_run(planner->scratch, &spread, &planner->spread, err);
 }
 
@@ -102,11 +102,11 @@ static struct pa_plan write_plan(const struct pa_planner *planner)
 {
 	const struct pa_plan_input *input = planner->input;
 	struct pa_plan plan = {.task_count = planner->graph.task_count,
-			       .makespan_s = planner->with.makespan_s,
-			       .without_makespan_s = planner->without.makespan_s,
-			       .local_makespan_s = planner->spread.median_makespan_s,
-			       .peak_memory_bytes = planner->with.peak_memory_bytes,
-			       .bound_s = pa_bound_find(planner)};
+	                       .makespan_s = planner->with.makespan_s,
+	                       .without_makespan_s = planner->without.makespan_s,
+	                       .local_makespan_s = planner->spread.median_makespan_s,
+	                       .peak_memory_bytes = planner->with.peak_memory_bytes,
+	                       .bound_s = pa_bound_find(planner)};
 	plan.verdicts = pa_arena_array(planner->arena, plan.task_count, sizeof(*plan.verdicts));
 	plan.times = pa_arena_array(planner->arena, plan.task_count, sizeof(*plan.times));
 	plan.task_order = pa_arena_array(planner->arena, plan.task_count, sizeof(*plan.task_order));
@@ -138,7 +138,7 @@ static int make(struct pa_planner *planner, struct pa_plan *ret, struct pa_error
 }
 
 int pa_plan_make(struct pa_arena *arena, const struct pa_plan_input *input, struct pa_plan *ret,
-		 struct pa_error *err)
+                 struct pa_error *err)
 {
 	struct pa_arena scratch = PA_ARENA_INIT;
 	struct pa_planner planner = {.arena = arena, .scratch = &scratch, .input = input};

@@ -150,7 +150,7 @@ struct pa_plan {
 };
 
 int pa_plan_make(struct pa_arena *arena, const struct pa_plan_input *input, struct pa_plan *ret,
-		 struct pa_error *err);
+                 struct pa_error *err);
 
 const char *pa_plan_action_name(enum pa_plan_action_kind kind);
 /* "ready", "late by 3.2 s", "partial 40%", …; `room` of 64 is enough. */
@@ -159,6 +159,6 @@ char *pa_verdict_format(const struct pa_verdict *verdict, char *out, size_t room
 struct pa_buffer;
 void pa_plan_print_json(const struct pa_plan_input *input, const struct pa_plan *plan, struct pa_buffer *out);
 void pa_plan_print_table(const struct pa_plan_input *input, const struct pa_plan *plan,
-			 struct pa_buffer *out);
+                         struct pa_buffer *out);
 
 #endif

@@ -60,11 +60,11 @@ static json_t *action_to_json(const struct pa_plan_input *input, const struct pa
 	json_object_set_new(json, "action", json_string(pa_plan_action_name(action->kind)));
 	json_object_set_new(json, "task", text_or_null(task));
 	json_object_set_new(json, "data_set",
-			    text_or_null(extent ? input->data_sets[extent->data_set].name : NULL));
+	                    text_or_null(extent ? input->data_sets[extent->data_set].name : NULL));
 	json_object_set_new(json, "path", text_or_null(extent ? extent->path : NULL));
 	json_object_set_new(json, "offset_bytes",
-			    extent ? json_integer((json_int_t)(extent->offset_bytes + action->offset_bytes))
-				   : json_null());
+	                    extent ? json_integer((json_int_t)(extent->offset_bytes + action->offset_bytes))
+	                           : json_null());
 	json_object_set_new(json, "bytes", extent ? json_integer((json_int_t)action->bytes) : json_null());
 	json_object_set_new(json, "tier", text_or_null(extent ? action->tier : NULL));
 	json_object_set_new(json, "node", json_string(action->node));

@@ -31,21 +31,21 @@ static const char *time_text(double value_s, char *out)
 }
 
 static void print_task(const struct pa_plan_input *input, const struct pa_plan *plan, size_t index, int width,
-		       struct pa_buffer *out)
+                       struct pa_buffer *out)
 {
 	const struct pa_plan_task_times *times = &plan->times[index];
 	char start[TIME_ROOM], early[TIME_ROOM], late[TIME_ROOM], end[TIME_ROOM], bytes[TIME_ROOM];
 	char between[2 * TIME_ROOM + 4], verdict[64];
 	snprintf(between, sizeof(between), "%s .. %s", time_text(times->start_early_s, early),
-		 time_text(times->start_late_s, late));
+	         time_text(times->start_late_s, late));
 	pa_buffer_printf(out, "%-*s  %10s  %-22s  %10s  %-8s  %10s  %s\n", width,
-			 input->pipeline->tasks[index].id, time_text(times->start_s, start), between,
-			 time_text(times->end_s, end),
-			 pa_forecast_basis_name(input->forecast->tasks[index].basis),
-			 plan->verdicts[index].bytes == 0
-			     ? "-"
-			     : pa_units_format_bytes(plan->verdicts[index].bytes, bytes, sizeof(bytes)),
-			 pa_verdict_format(&plan->verdicts[index], verdict, sizeof(verdict)));
+	                 input->pipeline->tasks[index].id, time_text(times->start_s, start), between,
+	                 time_text(times->end_s, end),
+	                 pa_forecast_basis_name(input->forecast->tasks[index].basis),
+	                 plan->verdicts[index].bytes == 0
+	                     ? "-"
+	                     : pa_units_format_bytes(plan->verdicts[index].bytes, bytes, sizeof(bytes)),
+	                 pa_verdict_format(&plan->verdicts[index], verdict, sizeof(verdict)));
 }
 
 static void print_tasks(const struct pa_plan_input *input, const struct pa_plan *plan, struct pa_buffer *out)
@@ -54,14 +54,14 @@ static void print_tasks(const struct pa_plan_input *input, const struct pa_plan 
 	for (size_t i = 0; i < plan->task_count; i++)
 		width = width_of(input->pipeline->tasks[i].id, width);
 	pa_buffer_printf(out, "%-*s  %10s  %-22s  %10s  %-8s  %10s  %s\n", width, "TASK", "START",
-			 "LIKELY START", "END", "BASIS", "READS", "VERDICT");
+	                 "LIKELY START", "END", "BASIS", "READS", "VERDICT");
 	for (size_t i = 0; i < plan->task_count; i++)
 		print_task(input, plan, i, width, out);
 }
 
 /* Where the bytes of an extent are, for people: "claim:x/path". */
 static void format_place(const struct pa_plan_input *input, const struct pa_plan_action *action, char *out,
-			 size_t room)
+                         size_t room)
 {
 	const struct pa_plan_extent *extent = &input->extents[action->extent];
 	const char *data_set = input->data_sets[extent->data_set].name;
@@ -86,7 +86,7 @@ static void print_loads(const struct pa_plan_input *input, const struct pa_plan 
 	if (!any)
 		return;
 	pa_buffer_printf(out, "\n%-*s  %10s  %10s  %10s  %10s  %10s  %s\n", width, "LOAD", "BYTES", "FROM",
-			 "THERE", "NEEDED", "KEPT UNTIL", "FIRST READ BY");
+	                 "THERE", "NEEDED", "KEPT UNTIL", "FIRST READ BY");
 	for (size_t i = 0; i < plan->action_count; i++) {
 		const struct pa_plan_action *action = &plan->actions[i];
 		char bytes[TIME_ROOM], at[TIME_ROOM], there[TIME_ROOM], needed[TIME_ROOM], until[TIME_ROOM];
@@ -105,11 +105,11 @@ static void print_totals(const struct pa_plan_input *input, const struct pa_plan
 {
 	char with[TIME_ROOM], without[TIME_ROOM], local[TIME_ROOM], bound[TIME_ROOM], bytes[TIME_ROOM];
 	pa_buffer_printf(out, "\nmakespan %s with these loads, %s without, %s if all data were local; ",
-			 time_text(plan->makespan_s, with), time_text(plan->without_makespan_s, without),
-			 time_text(plan->local_makespan_s, local));
+	                 time_text(plan->makespan_s, with), time_text(plan->without_makespan_s, without),
+	                 time_text(plan->local_makespan_s, local));
 	pa_buffer_printf(out, "no plan can be faster than %s\n", time_text(plan->bound_s, bound));
 	pa_buffer_printf(out, "memory %s at most\n",
-			 pa_units_format_bytes((uint64_t)plan->peak_memory_bytes, bytes, sizeof(bytes)));
+	                 pa_units_format_bytes((uint64_t)plan->peak_memory_bytes, bytes, sizeof(bytes)));
 	for (size_t i = 0; i < input->link_count; i++) {
 		if (plan->link_bytes[i] > 0)
 			pa_buffer_printf(

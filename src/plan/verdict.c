@@ -34,7 +34,7 @@ static void tally_piece(const struct pa_planner *planner, uint32_t piece, double
 }
 
 static struct pa_verdict judge_reads(const struct pa_planner *planner, size_t task, double early_s,
-				     double stall_s)
+                                     double stall_s)
 {
 	struct tally tally = {.there_s = -INFINITY};
 	for (size_t i = planner->read_begin[task]; i < planner->read_begin[task + 1]; i++) {
@@ -62,7 +62,7 @@ static struct pa_verdict judge_reads(const struct pa_planner *planner, size_t ta
 }
 
 static struct pa_verdict judge(const struct pa_planner *planner, const struct pa_plan_task_times *times,
-			       size_t task)
+                               size_t task)
 {
 	const struct pa_plan_input *input = planner->input;
 	bool reads = planner->read_begin[task + 1] > planner->read_begin[task];

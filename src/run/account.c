@@ -15,8 +15,9 @@
 static const char *outcome_name(enum pa_outcome outcome)
 {
 	static const char *const names[] = {
-	    [PA_OUTCOME_PENDING] = "pending",     [PA_OUTCOME_RUNNING] = "running", [PA_OUTCOME_SUCCEEDED] = "succeeded",
-	    [PA_OUTCOME_FAILED] = "failed",       [PA_OUTCOME_ERROR] = "error",     [PA_OUTCOME_SKIPPED] = "skipped",
+	    [PA_OUTCOME_PENDING] = "pending",     [PA_OUTCOME_RUNNING] = "running",
+	    [PA_OUTCOME_SUCCEEDED] = "succeeded", [PA_OUTCOME_FAILED] = "failed",
+	    [PA_OUTCOME_ERROR] = "error",         [PA_OUTCOME_SKIPPED] = "skipped",
 	    [PA_OUTCOME_OMITTED] = "omitted",
 	};
 	return names[outcome];
@@ -44,8 +45,8 @@ static void add_instance(struct pa_run *run, const struct run_instance *instance
 	task->read_bytes += read_bytes;
 	task->written_bytes += instance->account.written_bytes;
 	task->input_bytes += read_bytes + instance->artifact_bytes;
-	report->spans =
-	    pa_arena_grow(&report->arena, report->spans, report->span_count, &run->span_capacity, sizeof(*report->spans));
+	report->spans = pa_arena_grow(&report->arena, report->spans, report->span_count, &run->span_capacity,
+	                              sizeof(*report->spans));
 	report->spans[report->span_count++] = (struct pa_run_span){
 	    .task = instance->task,
 	    .suffix = pa_arena_strdup(&report->arena, instance->instance->suffix),
@@ -118,8 +119,8 @@ static size_t add_after(const struct pa_run_report *report, const struct span_gr
 
 /* One execution as a task of the timeline: after the executions of the tasks that come before, and a retry after the
  * attempt before it. */
-static void fill_timeline_task(struct pa_run *run, const struct span_groups *groups, const struct pa_run_span *span,
-                               struct pa_timeline_task *ret)
+static void fill_timeline_task(struct pa_run *run, const struct span_groups *groups,
+                               const struct pa_run_span *span, struct pa_timeline_task *ret)
 {
 	const struct pa_run_report *report = run->report;
 	const struct pa_task *task = &run->options->pipeline->tasks[span->task];
@@ -158,7 +159,8 @@ static double makespan_without_stalls(struct pa_run *run)
 	group_spans(run, &groups);
 	for (size_t i = 0; i < report->span_count; i++)
 		fill_timeline_task(run, &groups, &report->spans[i], &tasks[i]);
-	return pa_timeline_run(&run->arena, &input, &result, &ignored) < 0 ? report->makespan_s : result.makespan_s;
+	return pa_timeline_run(&run->arena, &input, &result, &ignored) < 0 ? report->makespan_s
+	                                                                   : result.makespan_s;
 }
 
 void run_account(struct pa_run *run)
@@ -210,14 +212,15 @@ static struct pa_task_run *make_rows(const struct pa_run_report *report, size_t 
 	}
 	for (size_t i = 0; i < report->task_count; i++)
 		if (!ran[i])
-			rows[count++] = (struct pa_task_run){.task_id = report->tasks[i].id,
-			                                     .instance = "",
-			                                     .outcome = report->tasks[i].outcome,
-			                                     .ready_s = NAN,
-			                                     .start_s = NAN,
-			                                     .end_s = NAN,
-			                                     .predicted_start_s = report->tasks[i].predicted_start_s,
-			                                     .predicted_end_s = report->tasks[i].predicted_end_s};
+			rows[count++] =
+			    (struct pa_task_run){.task_id = report->tasks[i].id,
+			                         .instance = "",
+			                         .outcome = report->tasks[i].outcome,
+			                         .ready_s = NAN,
+			                         .start_s = NAN,
+			                         .end_s = NAN,
+			                         .predicted_start_s = report->tasks[i].predicted_start_s,
+			                         .predicted_end_s = report->tasks[i].predicted_end_s};
 	free(ran);
 	*ret_count = count;
 	return rows;

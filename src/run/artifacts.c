@@ -15,13 +15,13 @@
 #include "base/cleanup.h"
 #include "run/run_internal.h"
 
-#define COPY_BLOCK_BYTES      (1u << 20)
-#define ARTIFACT_MAX_DEPTH    64
+#define COPY_BLOCK_BYTES   (1u << 20)
+#define ARTIFACT_MAX_DEPTH 64
 
 /* An output where its task left it: a file of the task's own scratch or of a folder (`fd`), or one of a data set. */
 struct output {
-	int fd;                        /* -1: in a data set */
-	bool own;                      /* in the task's scratch, which nobody writes any more */
+	int fd;   /* -1: in a data set */
+	bool own; /* in the task's scratch, which nobody writes any more */
 	struct pa_data_set *data_set;
 	struct pa_attributes attributes;
 };
@@ -54,8 +54,8 @@ static int open_in_folder(const struct run_view *view, const char *path, const c
 	PA_AUTO_FREE char *below = NULL;
 	struct stat status;
 
-	if (asprintf(&below, "%s%s%s", view->root_path, view->root_path[0] != '\0' && rest[0] != '\0' ? "/" : "",
-	             rest) < 0)
+	if (asprintf(&below, "%s%s%s", view->root_path,
+	             view->root_path[0] != '\0' && rest[0] != '\0' ? "/" : "", rest) < 0)
 		abort();
 	if (root < 0)
 		return pa_error_set_errno(err, errno, "%s", view->source_path);
@@ -65,13 +65,15 @@ static int open_in_folder(const struct run_view *view, const char *path, const c
 		return pa_error_set_errno(err, errno, "%s", path);
 	ret->fd = (int)fd;
 	if (fstat(ret->fd, &status) < 0 || (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)))
-		return pa_error_set(err, PA_ERROR_INPUT,
-		                    "is neither a file nor a folder, but a device, pipe or socket; write a file or "
-		                    "folder there");
+		return pa_error_set(
+		    err, PA_ERROR_INPUT,
+		    "is neither a file nor a folder, but a device, pipe or socket; write a file or "
+		    "folder there");
 	return 0;
 }
 
-static int open_output(const struct run_instance *instance, const char *path, struct output *ret, struct pa_error *err)
+static int open_output(const struct run_instance *instance, const char *path, struct output *ret,
+                       struct pa_error *err)
 {
 	const struct run_view *view = find_view(instance, path);
 
@@ -88,7 +90,8 @@ static int open_output(const struct run_instance *instance, const char *path, st
 	ret->data_set = view->served;
 	int result = run_tree_find(view->served, view->root_path, &ret->attributes, err);
 	if (result == 0)
-		result = run_tree_find_below(view->served, ret->attributes.inode, rest, &ret->attributes, err);
+		result =
+		    run_tree_find_below(view->served, ret->attributes.inode, rest, &ret->attributes, err);
 	return result;
 }
 
@@ -101,14 +104,15 @@ static void close_output(const struct output *output)
 /* --- parameters --- */
 
 /* Up to `room` bytes from the beginning. */
-static int read_beginning(struct pa_run *run, const struct output *output, char *text, size_t room, size_t *ret_length,
-                          struct pa_error *err)
+static int read_beginning(struct pa_run *run, const struct output *output, char *text, size_t room,
+                          size_t *ret_length, struct pa_error *err)
 {
 	size_t length = 0;
 	ssize_t got;
 
 	if (output->fd < 0)
-		return run_tree_read(run, output->data_set, output->attributes.inode, text, room, ret_length, err);
+		return run_tree_read(run, output->data_set, output->attributes.inode, text, room, ret_length,
+		                     err);
 	while (length < room && (got = read(output->fd, text + length, room - length)) != 0) {
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -120,7 +124,8 @@ static int read_beginning(struct pa_run *run, const struct output *output, char 
 	return 0;
 }
 
-static int read_parameter(struct pa_run *run, const struct output *output, const char **ret, struct pa_error *err)
+static int read_parameter(struct pa_run *run, const struct output *output, const char **ret,
+                          struct pa_error *err)
 {
 	PA_AUTO_FREE char *text = malloc(PA_ENGINE_MAX_PARAMETER_BYTES + 1);
 	size_t length;
@@ -131,7 +136,8 @@ static int read_parameter(struct pa_run *run, const struct output *output, const
 	if (result < 0)
 		return result;
 	if (length > PA_ENGINE_MAX_PARAMETER_BYTES)
-		return pa_error_set(err, PA_ERROR_PERMANENT, "is larger than 256 KiB; pass it as an artifact");
+		return pa_error_set(err, PA_ERROR_PERMANENT,
+		                    "is larger than 256 KiB; pass it as an artifact");
 	/* One newline at the end goes, as Argo takes it. */
 	if (length > 0 && text[length - 1] == '\n')
 		length--;
@@ -141,8 +147,8 @@ static int read_parameter(struct pa_run *run, const struct output *output, const
 	return 0;
 }
 
-static int take_parameter(struct pa_run *run, struct run_instance *ended, const struct pa_instance_output *output,
-                          const char **ret, struct pa_error *err)
+static int take_parameter(struct pa_run *run, struct run_instance *ended,
+                          const struct pa_instance_output *output, const char **ret, struct pa_error *err)
 {
 	struct output found;
 
@@ -196,7 +202,8 @@ static int keep_file(int from, const struct stat *status, int folder, const char
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", from);
 	if (own && linkat(AT_FDCWD, self, folder, name, AT_SYMLINK_FOLLOW) == 0)
 		return 0;
-	PA_AUTO_CLOSE int to = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, status->st_mode & 0777);
+	PA_AUTO_CLOSE int to =
+	    openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, status->st_mode & 0777);
 	if (to < 0)
 		return pa_error_set_errno(err, errno, "cannot be kept for later tasks");
 	return copy_bytes(from, to, err);
@@ -212,7 +219,9 @@ static int keep_link(int from, const char *name, int folder, struct pa_error *er
 	if (length < 0)
 		return pa_error_set_errno(err, errno, "%s cannot be read", name);
 	target[length] = '\0';
-	return symlinkat(target, folder, name) == 0 ? 0 : pa_error_set_errno(err, errno, "%s cannot be kept", name);
+	return symlinkat(target, folder, name) == 0
+	           ? 0
+	           : pa_error_set_errno(err, errno, "%s cannot be kept", name);
 }
 
 /* Sockets, pipes and devices are no data (and the overlay's mark for a deleted file is a device). */
@@ -262,12 +271,13 @@ static int keep_tree(int from, int folder, const char *name, bool own, unsigned 
 	if (S_ISREG(status.st_mode))
 		return keep_file(from, &status, folder, name, own, err);
 	if (depth > ARTIFACT_MAX_DEPTH)
-		return pa_error_set(err, PA_ERROR_PERMANENT, "is nested deeper than %d folders", ARTIFACT_MAX_DEPTH);
+		return pa_error_set(err, PA_ERROR_PERMANENT, "is nested deeper than %d folders",
+		                    ARTIFACT_MAX_DEPTH);
 	return keep_folder(from, folder, name, own, depth, err);
 }
 
-static int take_artifact(struct pa_run *run, struct run_instance *ended, const struct pa_instance_output *output,
-                         const char **ret, struct pa_error *err)
+static int take_artifact(struct pa_run *run, struct run_instance *ended,
+                         const struct pa_instance_output *output, const char **ret, struct pa_error *err)
 {
 	struct output found;
 	PA_AUTO_CLOSE int folder = open(run->artifact_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

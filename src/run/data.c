@@ -22,9 +22,9 @@
 
 #define FILE_SCHEME "file://"
 /* tmpfs counts whole pages and its folders' blocks: room for those beside the chunks. */
-#define TMPFS_SLACK_BYTES (64u << 20)
+#define TMPFS_SLACK_BYTES      (64u << 20)
 #define SEQUENTIAL_PROBE_BYTES (32u << 20)
-#define PLAN_SEED 1
+#define PLAN_SEED              1
 /* A plan's times beyond this are as good as never. */
 #define FAR_S 1e9
 
@@ -49,7 +49,8 @@ struct run_data_set *run_data_find(struct pa_run *run, const char *name)
 /* The run's own record of each data set. */
 static int find_data_sets(struct pa_run *run, struct pa_error *err)
 {
-	int result = pa_sources_open(&run->arena, run->options->pipeline, run->options->config, &run->sources, err);
+	int result =
+	    pa_sources_open(&run->arena, run->options->pipeline, run->options->config, &run->sources, err);
 
 	if (result < 0)
 		return result;
@@ -100,7 +101,8 @@ static int open_memory(struct pa_run *run, struct pa_error *err)
 	snprintf(mount_data, sizeof(mount_data), "size=%llu,mode=0700",
 	         (unsigned long long)config->memory_node_bytes + TMPFS_SLACK_BYTES);
 	if (mount("pipeahead", memory_folder, "tmpfs", MS_NOSUID | MS_NODEV, mount_data) < 0)
-		return pa_error_set_errno(err, errno, "%s: the memory tier's tmpfs cannot be mounted", memory_folder);
+		return pa_error_set_errno(err, errno, "%s: the memory tier's tmpfs cannot be mounted",
+		                          memory_folder);
 	run->cache_folder = memory_folder;
 	struct pa_cache_options cache_options = {
 	    .directory = memory_folder, .quota_bytes = config->memory_node_bytes, .verify_every = 64};
@@ -178,7 +180,8 @@ static void note_states(struct pa_run *run, double now_s)
 		pa_engine_task_state(run->engine, pipeline->tasks[i].id, &state);
 		run->states[i] = (struct pa_plan_task_state){
 		    .started_s = NAN,
-		    .ended_s = state.outcome == PA_OUTCOME_PENDING || state.outcome == PA_OUTCOME_RUNNING ? NAN : 0,
+		    .ended_s =
+			state.outcome == PA_OUTCOME_PENDING || state.outcome == PA_OUTCOME_RUNNING ? NAN : 0,
 		    .skipped = state.outcome == PA_OUTCOME_SKIPPED || state.outcome == PA_OUTCOME_OMITTED,
 		};
 	}
@@ -187,7 +190,8 @@ static void note_states(struct pa_run *run, double now_s)
 		struct pa_plan_task_state *state = &run->states[instance->task];
 		if (isnan(instance->start_s))
 			continue;
-		state->started_s = fmin(isnan(state->started_s) ? 0 : state->started_s, instance->start_s - now_s);
+		state->started_s =
+		    fmin(isnan(state->started_s) ? 0 : state->started_s, instance->start_s - now_s);
 		if (!isnan(state->ended_s))
 			state->ended_s = fmin(0, instance->end_s - now_s);
 	}
@@ -203,8 +207,8 @@ static size_t collect_data_sets(struct pa_run *run, struct pa_planning_data_set 
 			continue;
 		pa_manifest_unref(set->manifest);
 		set->manifest = pa_data_set_manifest(set->opened);
-		sets[count++] =
-		    (struct pa_planning_data_set){.name = set->name, .manifest = set->manifest, .link = set->link};
+		sets[count++] = (struct pa_planning_data_set){
+		    .name = set->name, .manifest = set->manifest, .link = set->link};
 	}
 	return count;
 }
@@ -214,8 +218,9 @@ static void note_residency(struct pa_run *run)
 	for (size_t i = 0; i < run->planning.plan_input.extent_count; i++) {
 		struct pa_plan_extent *extent = &run->planning.extents[i];
 		const char *name = run->planning.plan_input.data_sets[extent->data_set].name;
-		struct pa_extent range = {
-		    .path = extent->path, .offset_bytes = extent->offset_bytes, .length_bytes = extent->bytes};
+		struct pa_extent range = {.path = extent->path,
+		                          .offset_bytes = extent->offset_bytes,
+		                          .length_bytes = extent->bytes};
 		uint64_t total_bytes;
 		pa_data_set_residency(run_data_find(run, name)->opened, &range, &extent->resident_bytes,
 		                      &total_bytes);
@@ -228,7 +233,8 @@ static void note_residency(struct pa_run *run)
  * end that is always near. */
 static double keep_until(const struct pa_run *run, const struct pa_plan_action *action)
 {
-	double least_s = 4.0 * (double)(PA_RUN_REPLAN_INTERVAL_NS + PA_RUN_PLAN_COST_SHARE * run->plan_cost_ns) /
+	double least_s = 4.0 *
+	                 (double)(PA_RUN_REPLAN_INTERVAL_NS + PA_RUN_PLAN_COST_SHARE * run->plan_cost_ns) /
 	                 PA_NS_PER_SECOND;
 
 	return fmin(fmax(action->keep_until_s, least_s), FAR_S);
@@ -238,12 +244,14 @@ static int assign(struct pa_run *run, int64_t now_ns, struct pa_error *err)
 {
 	const struct pa_plan *plan = &run->plan;
 	const struct pa_plan_input *input = &run->planning.plan_input;
-	struct pa_assignment *assignments = pa_arena_array(&run->plan_arena, plan->action_count, sizeof(*assignments));
+	struct pa_assignment *assignments =
+	    pa_arena_array(&run->plan_arena, plan->action_count, sizeof(*assignments));
 	size_t count = 0;
 
 	for (size_t i = 0; i < plan->action_count; i++) {
 		const struct pa_plan_action *action = &plan->actions[i];
-		if ((action->kind != PA_PLAN_LOAD && action->kind != PA_PLAN_KEEP) || action->extent == UINT32_MAX)
+		if ((action->kind != PA_PLAN_LOAD && action->kind != PA_PLAN_KEEP) ||
+		    action->extent == UINT32_MAX)
 			continue;
 		const struct pa_plan_extent *extent = &input->extents[action->extent];
 		assignments[count++] = (struct pa_assignment){
@@ -281,7 +289,8 @@ int run_data_plan(struct pa_run *run, struct pa_error *err)
 	run->has_plan = false;
 	struct pa_planning_data_set *sets =
 	    pa_arena_array(&run->plan_arena, run->data_set_count, sizeof(*sets));
-	struct pa_plan_link *links = pa_arena_array(&run->plan_arena, run->sources.store_count, sizeof(*links));
+	struct pa_plan_link *links =
+	    pa_arena_array(&run->plan_arena, run->sources.store_count, sizeof(*links));
 	pa_sources_links(&run->sources, links);
 	struct pa_planning_input input = {
 	    .pipeline = options->pipeline,
@@ -323,9 +332,12 @@ void run_data_describe(struct pa_run *run)
 		pa_buffer_printf(&text, "%s%s is slowed on purpose:", text.length > 0 ? "; " : "",
 		                 source->claim != NULL ? source->claim : source->match);
 		if (source->bandwidth_bps != 0)
-			pa_buffer_printf(&text, " %s", pa_units_format_rate((double)source->bandwidth_bps, rate, sizeof(rate)));
+			pa_buffer_printf(
+			    &text, " %s",
+			    pa_units_format_rate((double)source->bandwidth_bps, rate, sizeof(rate)));
 		if (source->latency_ns != 0)
-			pa_buffer_printf(&text, "%s %.1f ms a request", source->bandwidth_bps != 0 ? " and" : "",
+			pa_buffer_printf(&text, "%s %.1f ms a request",
+			                 source->bandwidth_bps != 0 ? " and" : "",
 			                 (double)source->latency_ns / PA_NS_PER_MS);
 	}
 	run->report->slowed_text = pa_arena_strdup(&run->report->arena, text.data);

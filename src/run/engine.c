@@ -15,7 +15,7 @@ static const struct pa_name_value *find_argument(const struct pa_engine_options 
 }
 
 static int check_arguments(const struct pa_workflow *workflow, const struct pa_engine_options *options,
-			   struct pa_error *err)
+                           struct pa_error *err)
 {
 	for (size_t i = 0; i < options->argument_count; i++) {
 		size_t k = 0;
@@ -24,13 +24,13 @@ static int check_arguments(const struct pa_workflow *workflow, const struct pa_e
 			k++;
 		if (k == workflow->parameter_count)
 			return pa_error_set(err, PA_ERROR_INPUT, "%s: the pipeline has no parameter %s",
-					    workflow->file, options->arguments[i].name);
+			                    workflow->file, options->arguments[i].name);
 	}
 	return 0;
 }
 
 static int read_parameters(struct pa_engine *engine, const struct pa_engine_options *options,
-			   struct pa_error *err)
+                           struct pa_error *err)
 {
 	const struct pa_workflow *workflow = engine->workflow;
 	struct pa_engine_scope scope = {.engine = engine};
@@ -44,18 +44,18 @@ static int read_parameters(struct pa_engine *engine, const struct pa_engine_opti
 			value = parameter->from_default;
 		if (!value)
 			return pa_node_error(parameter->node, err,
-					     "parameter %s has no value; give one with --arg NAME=VALUE",
-					     parameter->name);
+			                     "parameter %s has no value; give one with --arg NAME=VALUE",
+			                     parameter->name);
 		engine->parameters[i].name = parameter->name;
 		engine->parameter_count = i + 1;
 		int status =
 		    pa_engine_expand(&scope, argument ? pa_arena_strdup(&engine->arena, value) : value,
-				     &engine->parameters[i].value, err);
+		                     &engine->parameters[i].value, err);
 		if (status < 0)
 			return pa_error_wrap(err, "parameter %s", parameter->name);
 		if (strlen(engine->parameters[i].value) > PA_ENGINE_MAX_PARAMETER_BYTES)
 			return pa_node_error(parameter->node, err, "parameter %s is longer than 256 KiB",
-					     parameter->name);
+			                     parameter->name);
 	}
 	return 0;
 }
@@ -69,7 +69,7 @@ static struct pa_engine_plan *find_entrypoint(struct pa_engine *engine, struct p
 		found = pa_engine_plan_find(engine, workflow->entrypoint);
 		if (!found)
 			pa_node_error(workflow->node, err, "the entrypoint %s is not in this file",
-				      workflow->entrypoint);
+			              workflow->entrypoint);
 		return found;
 	}
 	bool *called = pa_arena_array(&engine->arena, workflow->template_count, sizeof(*called));
@@ -91,7 +91,7 @@ static struct pa_engine_plan *find_entrypoint(struct pa_engine *engine, struct p
 	if (roots == 1)
 		return found;
 	pa_node_error(workflow->node, err,
-		      "there is no entrypoint: nothing says which template to start with");
+	              "there is no entrypoint: nothing says which template to start with");
 	return NULL;
 }
 
@@ -126,7 +126,7 @@ static int begin(struct pa_engine *engine, struct pa_error *err)
 		pa_engine_event_add(
 		    engine, &(struct pa_engine_event){.kind = PA_ENGINE_EVENT_START, .execution = execution});
 	pa_engine_hooks_read(engine, engine->workflow->on_exit, engine->workflow->hooks, &engine->hooks,
-			     &engine->hook_count);
+	                     &engine->hook_count);
 	engine->hook_fired = pa_arena_array(&engine->arena, engine->hook_count, sizeof(*engine->hook_fired));
 	if (engine->phase == PA_ENGINE_MAIN)
 		pa_engine_workflow_hooks(engine);
@@ -135,12 +135,12 @@ static int begin(struct pa_engine *engine, struct pa_error *err)
 }
 
 int pa_engine_new(const struct pa_pipeline *pipeline, const struct pa_engine_options *options,
-		  struct pa_engine **ret, struct pa_error *err)
+                  struct pa_engine **ret, struct pa_error *err)
 {
 	if (!pipeline->workflow)
 		return pa_error_set(err, PA_ERROR_INPUT,
-				    "%s: a pipeline of format %s cannot be run here; only Argo workflows can",
-				    pipeline->file, pa_format_name(pipeline->format));
+		                    "%s: a pipeline of format %s cannot be run here; only Argo workflows can",
+		                    pipeline->file, pa_format_name(pipeline->format));
 	struct pa_engine *engine = calloc(1, sizeof(*engine));
 	if (!engine)
 		abort();
@@ -197,13 +197,13 @@ const struct pa_instance *pa_engine_ready(struct pa_engine *engine)
 }
 
 int pa_engine_finish(struct pa_engine *engine, const struct pa_instance *public,
-		     const struct pa_instance_result *result, struct pa_error *err)
+                     const struct pa_instance_result *result, struct pa_error *err)
 {
 	struct pa_engine_instance *instance = (struct pa_engine_instance *)public;
 	struct pa_engine_execution *execution = instance->execution;
 	if (!instance->running)
 		return pa_error_set(err, PA_ERROR_BUG, "task %s%s ended twice, or never started",
-				    public->task_id, public->suffix);
+		                    public->task_id, public->suffix);
 	bool was_broken = engine->broken;
 	struct pa_error cause = PA_ERROR_INIT;
 	instance->running = false;
@@ -264,7 +264,7 @@ void pa_engine_stop(struct pa_engine *engine, bool exit_handlers)
 			engine->ready_end = &instance->next;
 		} else {
 			pa_engine_execution_end(engine, instance->execution, PA_OUTCOME_FAILED,
-						"stopped before it started");
+			                        "stopped before it started");
 		}
 	}
 	if (engine->phase != PA_ENGINE_ENDED)
@@ -282,7 +282,7 @@ static bool more_above(const struct pa_engine_path *path)
 
 /* A task without a path: nothing that contains it has started, or it never will. */
 static void state_without_path(const struct pa_engine *engine, const char *task_id,
-			       struct pa_engine_task_state *ret)
+                               struct pa_engine_task_state *ret)
 {
 	char *id = strdup(task_id);
 	if (!id)
@@ -302,7 +302,7 @@ static void state_without_path(const struct pa_engine *engine, const char *task_
 }
 
 void pa_engine_task_state(const struct pa_engine *engine, const char *task_id,
-			  struct pa_engine_task_state *ret)
+                          struct pa_engine_task_state *ret)
 {
 	const struct pa_engine_path *path = pa_engine_path_find(engine, task_id);
 	*ret = (struct pa_engine_task_state){.outcome = PA_OUTCOME_PENDING};
@@ -315,7 +315,7 @@ void pa_engine_task_state(const struct pa_engine *engine, const char *task_id,
 	ret->succeeded = path->succeeded;
 	ret->failed = path->failed;
 	bool more = engine->phase != PA_ENGINE_ENDED &&
-		    (path->open > 0 || path->unstarted > 0 || more_above(path->parent));
+	            (path->open > 0 || path->unstarted > 0 || more_above(path->parent));
 	if (more) {
 		ret->outcome = path->running > 0 ? PA_OUTCOME_RUNNING : PA_OUTCOME_PENDING;
 		return;

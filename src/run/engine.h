@@ -21,10 +21,10 @@
 #include "pipeline/model.h"
 #include "pipeline/workflow.h"
 
-#define PA_ENGINE_MAX_INSTANCES 100000
-#define PA_ENGINE_MAX_DEPTH     100
+#define PA_ENGINE_MAX_INSTANCES       100000
+#define PA_ENGINE_MAX_DEPTH           100
 #define PA_ENGINE_MAX_PARAMETER_BYTES (256u << 10)
-#define PA_ENGINE_MAX_ITEMS     10000
+#define PA_ENGINE_MAX_ITEMS           10000
 
 enum pa_outcome {
 	PA_OUTCOME_PENDING,
@@ -49,29 +49,32 @@ struct pa_instance_output {
 	const char *name;
 	const char *path;          /* in the task */
 	const char *default_value; /* parameters; NULL: none */
-	const char *json_path;     /* parameters of resource templates: '{.metadata.name}' or '{}'; NULL: none */
-	bool optional;             /* artifacts */
+	const char *json_path; /* parameters of resource templates: '{.metadata.name}' or '{}'; NULL: none */
+	bool optional;         /* artifacts */
 };
 
 struct pa_instance_mount {
 	const char *path;
-	const char *sub_path;    /* NULL: none */
-	const char *volume;      /* the volume's name in the file */
-	const char *kind;        /* pvc, empty, config, secret, host, … */
-	const char *claim;       /* pvc: the claim's name, filled in; NULL for volumeClaimTemplates */
-	bool claim_template;     /* one scratch claim for the whole run, by volume */
+	const char *sub_path; /* NULL: none */
+	const char *volume;   /* the volume's name in the file */
+	const char *kind;     /* pvc, empty, config, secret, host, … */
+	const char *claim;    /* pvc: the claim's name, filled in; NULL for volumeClaimTemplates */
+	bool claim_template;  /* one scratch claim for the whole run, by volume */
 	bool read_only;
 };
 
 struct pa_instance {
 	uint32_t index;
 	const char *task_id; /* as in the analysis */
-	const char *suffix;  /* "", "(0:a)", "(2)": which of a loop's items, recursions and attempts; unique with task_id */
-	uint32_t attempt;    /* from 0 */
-	int64_t delay_ms;    /* a retry's back-off: do not start before so long after pa_engine_ready() gave it */
+	const char *
+	    suffix; /* "", "(0:a)", "(2)": which of a loop's items, recursions and attempts; unique with task_id */
+	uint32_t attempt; /* from 0 */
+	int64_t
+	    delay_ms; /* a retry's back-off: do not start before so long after pa_engine_ready() gave it */
 	const struct pa_template *template_;
 	const char *image;
-	const char **command; /* container: entrypoint; script: command (the source is to be put in a file that is its last
+	const char **
+	    command; /* container: entrypoint; script: command (the source is to be put in a file that is its last
 	                       * argument) */
 	size_t command_count;
 	const char **args;
@@ -80,9 +83,9 @@ struct pa_instance {
 	struct pa_instance_command {
 		const char **words;
 		size_t word_count;
-	} *init_commands;
+	} * init_commands;
 	size_t init_command_count;
-	const char *source; /* script; NULL otherwise */
+	const char *source;            /* script; NULL otherwise */
 	const char *working_directory; /* NULL: none */
 	struct pa_name_value *env;     /* values filled in; those with valueFrom: fieldRef of known fields are
 	                                * filled in (pod name, namespace, workflow uid), others left out */
@@ -103,9 +106,9 @@ struct pa_instance {
 struct pa_engine;
 
 struct pa_engine_options {
-	const char *run_name;  /* {{workflow.name}} */
-	const char *uid;       /* {{workflow.uid}}, {{workflow.status}} follow */
-	const char *namespace_; /* {{workflow.namespace}} */
+	const char *run_name;                  /* {{workflow.name}} */
+	const char *uid;                       /* {{workflow.uid}}, {{workflow.status}} follow */
+	const char *namespace_;                /* {{workflow.namespace}} */
 	const struct pa_name_value *arguments; /* replace pipeline parameters */
 	size_t argument_count;
 };
@@ -121,11 +124,11 @@ const struct pa_instance *pa_engine_ready(struct pa_engine *engine);
 struct pa_instance_result {
 	enum pa_outcome outcome; /* SUCCEEDED, FAILED or ERROR */
 	int exit_code;
-	const char *message;     /* NULL: none */
+	const char *message; /* NULL: none */
 	/* In the order of the instance's outputs; NULL where there is none. */
 	const char *const *parameters;
 	const char *const *artifacts; /* handles */
-	const char *result;      /* standard output, trailing newlines cut; NULL: not kept */
+	const char *result;           /* standard output, trailing newlines cut; NULL: not kept */
 };
 /* Strings are copied. An error here (a reference that cannot be filled in, a withParam that is no list) makes the workflow
  * fail; it is also in pa_engine_error(). */
@@ -142,8 +145,10 @@ void pa_engine_stop(struct pa_engine *engine, bool exit_handlers);
 /* A task of the analysis: what its instances have done so far, all together. */
 struct pa_engine_task_state {
 	uint32_t instances, running, succeeded, failed;
-	enum pa_outcome outcome; /* PENDING while more may come; SKIPPED/OMITTED when it never ran and will not */
+	enum pa_outcome
+	    outcome; /* PENDING while more may come; SKIPPED/OMITTED when it never ran and will not */
 };
-void pa_engine_task_state(const struct pa_engine *engine, const char *task_id, struct pa_engine_task_state *ret);
+void pa_engine_task_state(const struct pa_engine *engine, const char *task_id,
+                          struct pa_engine_task_state *ret);
 
 #endif

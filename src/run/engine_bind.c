@@ -16,7 +16,7 @@ static const char *only_reference(struct pa_arena *arena, const char *text)
 }
 
 static const struct pa_parameter *find_parameter(const struct pa_parameter *parameters, size_t count,
-						 const char *name)
+                                                 const char *name)
 {
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(parameters[i].name, name) == 0)
@@ -25,7 +25,7 @@ static const struct pa_parameter *find_parameter(const struct pa_parameter *para
 }
 
 static const struct pa_artifact *find_artifact(const struct pa_artifact *artifacts, size_t count,
-					       const char *name)
+                                               const char *name)
 {
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(artifacts[i].name, name) == 0)
@@ -37,13 +37,13 @@ static int check_length(const char *what, const char *name, const char *value, s
 {
 	if (value && strlen(value) > PA_ENGINE_MAX_PARAMETER_BYTES)
 		return pa_error_set(err, PA_ERROR_INPUT,
-				    "%s parameter %s is longer than 256 KiB; use an artifact", what, name);
+		                    "%s parameter %s is longer than 256 KiB; use an artifact", what, name);
 	return 0;
 }
 
 static int bind_parameter(struct pa_engine_scope *caller, const struct pa_call *call,
-			  struct pa_engine_execution *execution, const struct pa_parameter *input,
-			  const char **ret, struct pa_error *err)
+                          struct pa_engine_execution *execution, const struct pa_parameter *input,
+                          const char **ret, struct pa_error *err)
 {
 	const struct pa_parameter *argument =
 	    call ? find_parameter(call->parameters, call->parameter_count, input->name) : NULL;
@@ -75,7 +75,7 @@ static int bind_parameter(struct pa_engine_scope *caller, const struct pa_call *
 }
 
 static int expand_location(struct pa_engine_scope *scope, const struct pa_artifact *from,
-			   struct pa_engine_artifact *ret, struct pa_error *err)
+                           struct pa_engine_artifact *ret, struct pa_error *err)
 {
 	struct pa_engine_artifact found = *ret;
 	int status = pa_engine_expand(scope, from->raw, &found.raw, err);
@@ -88,7 +88,7 @@ static int expand_location(struct pa_engine_scope *scope, const struct pa_artifa
 
 /* `from` or fromExpression of an argument or output; leaves `ret` as it is when nothing is there. */
 static int follow_reference(struct pa_engine_scope *scope, const struct pa_artifact *artifact,
-			    struct pa_engine_artifact *ret, struct pa_error *err)
+                            struct pa_engine_artifact *ret, struct pa_error *err)
 {
 	const struct pa_engine_artifact *source = NULL;
 	if (artifact->from_expression) {
@@ -120,8 +120,8 @@ static bool is_nested(const struct pa_template *template_)
 }
 
 static int bind_artifact(struct pa_engine_scope *caller, const struct pa_call *call,
-			 struct pa_engine_execution *execution, const struct pa_artifact *input,
-			 struct pa_engine_artifact *ret, struct pa_error *err)
+                         struct pa_engine_execution *execution, const struct pa_artifact *input,
+                         struct pa_engine_artifact *ret, struct pa_error *err)
 {
 	const struct pa_workflow *workflow = caller->engine->workflow;
 	const struct pa_artifact *argument =
@@ -150,13 +150,13 @@ static int bind_artifact(struct pa_engine_scope *caller, const struct pa_call *c
 	bool optional = input->optional || (argument && argument->optional);
 	if (status == 0 && !has_bytes(ret) && !optional)
 		return pa_error_set(err, PA_ERROR_INPUT, "input artifact %s: nothing was made for it%s%s",
-				    input->name, argument && argument->from ? " by " : "",
-				    argument && argument->from ? argument->from : "");
+		                    input->name, argument && argument->from ? " by " : "",
+		                    argument && argument->from ? argument->from : "");
 	return status;
 }
 
 int pa_engine_bind_inputs(struct pa_engine_scope *caller, const struct pa_call *call,
-			  struct pa_engine_execution *execution, struct pa_error *err)
+                          struct pa_engine_execution *execution, struct pa_error *err)
 {
 	struct pa_arena *arena = &caller->engine->arena;
 	const struct pa_template *template_ = execution->plan->template_;
@@ -170,13 +170,13 @@ int pa_engine_bind_inputs(struct pa_engine_scope *caller, const struct pa_call *
 		execution->artifacts[i].name = template_->input_artifacts[i].name;
 	for (size_t i = 0; i < template_->input_parameter_count; i++) {
 		int status = bind_parameter(caller, call, execution, &template_->input_parameters[i],
-					    &execution->parameters[i].value, err);
+		                            &execution->parameters[i].value, err);
 		if (status < 0)
 			return status;
 	}
 	for (size_t i = 0; i < template_->input_artifact_count; i++) {
 		int status = bind_artifact(caller, call, execution, &template_->input_artifacts[i],
-					   &execution->artifacts[i], err);
+		                           &execution->artifacts[i], err);
 		if (status < 0)
 			return status;
 	}
@@ -184,7 +184,7 @@ int pa_engine_bind_inputs(struct pa_engine_scope *caller, const struct pa_call *
 }
 
 static int frame_parameter(struct pa_engine_scope *scope, const struct pa_parameter *output, const char **ret,
-			   struct pa_error *err)
+                           struct pa_error *err)
 {
 	const char *value = NULL;
 	int status = 0;
@@ -233,7 +233,7 @@ int pa_engine_frame_outputs(struct pa_engine *engine, struct pa_engine_frame *fr
 			return status;
 		if (!has_bytes(&outputs.artifacts[i]) && !output->optional)
 			return pa_error_set(err, PA_ERROR_INPUT,
-					    "output artifact %s: nothing was made for it", output->name);
+			                    "output artifact %s: nothing was made for it", output->name);
 	}
 	outputs.parameter_count = template_->output_parameter_count;
 	outputs.artifact_count = template_->output_artifact_count;
@@ -251,12 +251,12 @@ static void publish_parameter(struct pa_engine *engine, const char *name, const 
 		}
 	}
 	globals->parameters = pa_arena_grow(&engine->arena, globals->parameters, globals->parameter_count,
-					    &engine->global_parameter_room, sizeof(*globals->parameters));
+	                                    &engine->global_parameter_room, sizeof(*globals->parameters));
 	globals->parameters[globals->parameter_count++] = (struct pa_name_value){name, value};
 }
 
 static void publish_artifact(struct pa_engine *engine, const char *name,
-			     const struct pa_engine_artifact *artifact)
+                             const struct pa_engine_artifact *artifact)
 {
 	struct pa_engine_outputs *globals = &engine->globals;
 	size_t at = 0;
@@ -265,7 +265,7 @@ static void publish_artifact(struct pa_engine *engine, const char *name,
 	if (at == globals->artifact_count) {
 		globals->artifacts =
 		    pa_arena_grow(&engine->arena, globals->artifacts, globals->artifact_count,
-				  &engine->global_artifact_room, sizeof(*globals->artifacts));
+		                  &engine->global_artifact_room, sizeof(*globals->artifacts));
 		globals->artifact_count++;
 	}
 	globals->artifacts[at] = *artifact;
@@ -282,7 +282,7 @@ void pa_engine_publish(struct pa_engine *engine, const struct pa_engine_executio
 		const char *name = NULL;
 		if (execution->outputs.parameters[i].value && template_->output_parameters[i].global_name &&
 		    pa_engine_expand(&scope, template_->output_parameters[i].global_name, &name, &ignored) ==
-			0)
+		        0)
 			publish_parameter(engine, name, execution->outputs.parameters[i].value);
 	}
 	for (size_t i = 0; i < execution->outputs.artifact_count; i++) {
@@ -290,7 +290,7 @@ void pa_engine_publish(struct pa_engine *engine, const struct pa_engine_executio
 		if (has_bytes(&execution->outputs.artifacts[i]) &&
 		    template_->output_artifacts[i].global_name &&
 		    pa_engine_expand(&scope, template_->output_artifacts[i].global_name, &name, &ignored) ==
-			0)
+		        0)
 			publish_artifact(engine, name, &execution->outputs.artifacts[i]);
 	}
 }

@@ -27,7 +27,7 @@ static int read_choice(struct reader *reader, value_t *ret);
 static int fail(struct reader *reader, const char *what)
 {
 	return pa_error_set(reader->err, PA_ERROR_INPUT, "expression '%.200s', character %zu: %s",
-			    reader->text, (size_t)(reader->at - reader->text) + 1, what);
+	                    reader->text, (size_t)(reader->at - reader->text) + 1, what);
 }
 
 static bool take(struct reader *reader, const char *token)
@@ -215,8 +215,8 @@ static int calculate(struct reader *reader, char operator_, const value_t *right
 	if (operator_ == '+' && left->kind == PA_VALUE_TEXT && right->kind == PA_VALUE_TEXT) {
 		left->text = pa_arena_printf(&reader->scope->engine->arena, "%s%s", left->text, right->text);
 		return strlen(left->text) > PA_ENGINE_MAX_PARAMETER_BYTES
-			   ? fail(reader, "the text is too long")
-			   : 0;
+		           ? fail(reader, "the text is too long")
+		           : 0;
 	}
 	if (left->kind != PA_VALUE_NUMBER || right->kind != PA_VALUE_NUMBER)
 		return fail(reader, "arithmetic needs numbers; use asInt(…) or asFloat(…)");
@@ -243,7 +243,7 @@ static int calculate(struct reader *reader, char operator_, const value_t *right
 }
 
 static int read_operators(struct reader *reader, const char *operators,
-			  int (*read_operand)(struct reader *reader, value_t *ret), value_t *ret)
+                          int (*read_operand)(struct reader *reader, value_t *ret), value_t *ret)
 {
 	int status = read_operand(reader, ret);
 	while (status == 0) {
@@ -305,7 +305,7 @@ static int read_comparison(struct reader *reader, value_t *ret)
 	if (ret->kind != right.kind || (ret->kind != PA_VALUE_NUMBER && ret->kind != PA_VALUE_TEXT))
 		return fail(reader, "the comparison needs two numbers or two texts");
 	int order = ret->kind == PA_VALUE_TEXT ? strcmp(ret->text, right.text)
-					       : (ret->number > right.number) - (ret->number < right.number);
+	                                       : (ret->number > right.number) - (ret->number < right.number);
 	bool results[] = {order <= 0, order >= 0, order<0, order> 0};
 	*ret = truth_value(results[which - 2]);
 	return 0;
@@ -353,7 +353,7 @@ static int read_choice(struct reader *reader, value_t *ret)
 }
 
 int pa_engine_evaluate(struct pa_engine_scope *scope, const char *expression, struct pa_engine_value *ret,
-		       struct pa_error *err)
+                       struct pa_error *err)
 {
 	struct reader reader = {scope, expression, expression, 0, err};
 	if (strlen(expression) > PA_ENGINE_MAX_PARAMETER_BYTES)

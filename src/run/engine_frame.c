@@ -10,11 +10,11 @@ static void call_end(struct pa_engine *engine, struct pa_engine_call *call);
 static void consider_later(struct pa_engine *engine, struct pa_engine_call *call)
 {
 	pa_engine_event_add(engine,
-			    &(struct pa_engine_event){.kind = PA_ENGINE_EVENT_CONSIDER, .call = call});
+	                    &(struct pa_engine_event){.kind = PA_ENGINE_EVENT_CONSIDER, .call = call});
 }
 
 static struct pa_engine_path *call_path(struct pa_engine *engine, struct pa_engine_execution *owner,
-					size_t index)
+                                        size_t index)
 {
 	struct pa_engine_path *prefix = owner->prefix;
 	const struct pa_template *template_ = owner->plan->template_;
@@ -82,7 +82,7 @@ void pa_engine_frame_open(struct pa_engine *engine, struct pa_engine_execution *
 	}
 	if (frame->open_calls == 0)
 		pa_engine_event_add(engine,
-				    &(struct pa_engine_event){.kind = PA_ENGINE_EVENT_FRAME, .frame = frame});
+		                    &(struct pa_engine_event){.kind = PA_ENGINE_EVENT_FRAME, .frame = frame});
 }
 
 void pa_engine_frame_close(struct pa_engine *engine, struct pa_engine_frame *frame)
@@ -175,7 +175,7 @@ static void call_break(struct pa_engine *engine, struct pa_engine_call *call, co
 }
 
 static int condition_holds(struct pa_engine_scope *scope, const struct pa_call *call, bool *ret,
-			   struct pa_error *err)
+                           struct pa_error *err)
 {
 	*ret = true;
 	if (!call->when || !call->when[0])
@@ -191,7 +191,7 @@ static int condition_holds(struct pa_engine_scope *scope, const struct pa_call *
 
 /* One item (or the call itself when it does not loop): bind the inputs and let it start, or skip it. */
 static void start_item(struct pa_engine *engine, struct pa_engine_call *call,
-		       struct pa_engine_execution *execution, struct pa_engine_scope *scope)
+                       struct pa_engine_execution *execution, struct pa_engine_scope *scope)
 {
 	struct pa_error cause = PA_ERROR_INIT;
 	bool wanted;
@@ -212,7 +212,7 @@ static void start_item(struct pa_engine *engine, struct pa_engine_call *call,
 }
 
 static void start_executions(struct pa_engine *engine, struct pa_engine_call *call,
-			     struct pa_engine_plan *callee, const struct pa_engine_item *items, size_t count)
+                             struct pa_engine_plan *callee, const struct pa_engine_item *items, size_t count)
 {
 	struct pa_engine_scope scope = {
 	    .engine = engine,
@@ -232,7 +232,7 @@ static void start_executions(struct pa_engine *engine, struct pa_engine_call *ca
 			execution->item = &items[i];
 			execution->suffix =
 			    pa_arena_printf(&engine->arena, "%s%s", call->suffix,
-					    pa_engine_item_suffix(&engine->arena, i, items[i].text));
+			                    pa_engine_item_suffix(&engine->arena, i, items[i].text));
 		}
 		call->executions[i] = execution;
 	}
@@ -268,7 +268,7 @@ void pa_engine_call_consider(struct pa_engine *engine, struct pa_engine_call *ca
 		status = pa_engine_loop_items(&scope, call->call, &items, &count, &cause);
 	if (status == 0 && wanted && engine->execution_count + count > PA_ENGINE_MAX_INSTANCES)
 		status = pa_node_error(call->call->node, &cause, "the workflow runs more than %d tasks",
-				       PA_ENGINE_MAX_INSTANCES);
+		                       PA_ENGINE_MAX_INSTANCES);
 	if (status < 0)
 		call_break(engine, call, &cause);
 	else if (!wanted || count == 0)
@@ -290,7 +290,7 @@ static enum pa_outcome call_outcome(const struct pa_engine_call *call)
 }
 
 static bool hook_applies(struct pa_engine *engine, struct pa_engine_call *call,
-			 const struct pa_engine_hook *hook, bool ended)
+                         const struct pa_engine_hook *hook, bool ended)
 {
 	if (!hook->expression)
 		return ended && pa_engine_hook_is_exit(hook);
@@ -320,7 +320,7 @@ static void fire_hooks(struct pa_engine *engine, struct pa_engine_call *call, bo
 }
 
 void pa_engine_hook_start(struct pa_engine *engine, struct pa_engine_frame *frame,
-			  struct pa_engine_call *host, struct pa_engine_hook *hook)
+                          struct pa_engine_call *host, struct pa_engine_hook *hook)
 {
 	struct pa_engine_call *call = pa_arena_alloc(&engine->arena, sizeof(*call));
 	bool is_field = strcmp(hook->name, "onExit") == 0;
@@ -331,8 +331,8 @@ void pa_engine_hook_start(struct pa_engine *engine, struct pa_engine_frame *fram
 	call->suffix = host ? host->suffix : "";
 	call->path =
 	    pa_engine_path_get(engine, host ? host->path : engine->root,
-			       pa_arena_printf(&engine->arena, "%s%s%s%s", host ? host->path->id : "",
-					       host ? "/" : "", is_field ? "" : "hooks.", hook->name));
+	                       pa_arena_printf(&engine->arena, "%s%s%s%s", host ? host->path->id : "",
+	                                       host ? "/" : "", is_field ? "" : "hooks.", hook->name));
 	call->path->open++;
 	call->path->unstarted++;
 	consider_later(engine, call);
@@ -370,7 +370,7 @@ static enum pa_outcome call_branch(const struct pa_engine_call *call)
 }
 
 static void dag_call_ended(struct pa_engine *engine, struct pa_engine_frame *frame,
-			   struct pa_engine_call *call)
+                           struct pa_engine_call *call)
 {
 	call->branch = call_branch(call);
 	if (call->plan->leaf && pa_engine_outcome_is_failure(call->branch) &&
@@ -426,5 +426,5 @@ static void call_end(struct pa_engine *engine, struct pa_engine_call *call)
 		dag_call_ended(engine, frame, call);
 	if (--frame->open_calls == 0)
 		pa_engine_event_add(engine,
-				    &(struct pa_engine_event){.kind = PA_ENGINE_EVENT_FRAME, .frame = frame});
+		                    &(struct pa_engine_event){.kind = PA_ENGINE_EVENT_FRAME, .frame = frame});
 }

@@ -15,7 +15,7 @@ static const char *fill(struct pa_engine_scope *scope, const char *text, int *st
 }
 
 static const char **fill_list(struct pa_engine_scope *scope, const char *const *texts, size_t count,
-			      int *status, struct pa_error *err)
+                              int *status, struct pa_error *err)
 {
 	const char **list = pa_arena_array(&scope->engine->arena, count + 1, sizeof(*list));
 	for (size_t i = 0; i < count; i++)
@@ -24,7 +24,7 @@ static const char **fill_list(struct pa_engine_scope *scope, const char *const *
 }
 
 static const char *metadata_field(struct pa_engine_scope *scope, const char *field, int *status,
-				  struct pa_error *err)
+                                  struct pa_error *err)
 {
 	const struct pa_template *template_ = scope->instance->execution->plan->template_;
 	char section[16], key[256], extra;
@@ -35,12 +35,12 @@ static const char *metadata_field(struct pa_engine_scope *scope, const char *fie
 	if (strcmp(key, "workflows.argoproj.io/node-name") == 0)
 		return fill(scope, "{{node.name}}", status, err);
 	return fill(scope, pa_node_text(pa_node_get(pa_node_get(template_->metadata, section), key)), status,
-		    err);
+	            err);
 }
 
 /* The downward API, as far as it makes sense without a pod; NULL: unknown. */
 static const char *field_value(struct pa_engine_scope *scope, const struct pa_node *value_from, int *status,
-			       struct pa_error *err)
+                               struct pa_error *err)
 {
 	const char *field = pa_node_text(pa_node_path(value_from, "fieldRef.fieldPath"));
 	if (!field)
@@ -51,7 +51,7 @@ static const char *field_value(struct pa_engine_scope *scope, const struct pa_no
 		return scope->engine->namespace_;
 	if (strcmp(field, "metadata.uid") == 0)
 		return pa_arena_printf(&scope->engine->arena, "%s-%u", scope->engine->uid,
-				       scope->instance->public.index);
+		                       scope->instance->public.index);
 	return metadata_field(scope, field, status, err);
 }
 
@@ -63,8 +63,8 @@ static int fill_environment(struct pa_engine_scope *scope, struct pa_instance *o
 	for (size_t i = 0; i < container->env_count; i++) {
 		const struct pa_environment *variable = &container->env[i];
 		const char *value = variable->value_from
-					? field_value(scope, variable->value_from, &status, err)
-					: fill(scope, variable->value ? variable->value : "", &status, err);
+		                        ? field_value(scope, variable->value_from, &status, err)
+		                        : fill(scope, variable->value ? variable->value : "", &status, err);
 		if (value)
 			out->env[out->env_count++] = (struct pa_name_value){variable->name, value};
 	}
@@ -82,7 +82,7 @@ static const struct pa_volume *find_volume(const struct pa_volume *volumes, size
 /* A volume of the workflow's spec may be named after what a task made: that task is in the DAG that calls the
  * template, or in one around it. */
 static int fill_shared_claim(struct pa_engine_scope *scope, const struct pa_volume *volume, const char **ret,
-			     struct pa_error *err)
+                             struct pa_error *err)
 {
 	const struct pa_engine_call *call = scope->execution->call;
 	struct pa_engine_scope around = *scope;
@@ -95,7 +95,7 @@ static int fill_shared_claim(struct pa_engine_scope *scope, const struct pa_volu
 }
 
 static int fill_mount(struct pa_engine_scope *scope, const struct pa_volume_mount *mount,
-		      struct pa_instance_mount *ret, struct pa_error *err)
+                      struct pa_instance_mount *ret, struct pa_error *err)
 {
 	const struct pa_template *template_ = scope->instance->public.template_;
 	const struct pa_workflow *workflow = scope->engine->workflow;
@@ -145,7 +145,7 @@ static int fill_inputs(struct pa_engine_scope *scope, struct pa_instance *out, s
 	const struct pa_engine_execution *execution = scope->execution;
 	int status = 0;
 	out->input_artifacts = pa_arena_array(&scope->engine->arena, template_->input_artifact_count,
-					      sizeof(*out->input_artifacts));
+	                                      sizeof(*out->input_artifacts));
 	for (size_t i = 0; i < template_->input_artifact_count; i++) {
 		const struct pa_artifact *input = &template_->input_artifacts[i];
 		const struct pa_engine_artifact *bytes = &execution->artifacts[i];
@@ -201,7 +201,7 @@ static int fill_outputs(struct pa_engine_scope *scope, struct pa_instance *out, 
 
 /* An argument may name the pod of the task that gets it ("out-{{pod.name}}"): known only here. */
 static int fill_parameters(struct pa_engine_scope *scope, struct pa_engine_instance *instance,
-			   struct pa_error *err)
+                           struct pa_error *err)
 {
 	size_t count = instance->public.template_->input_parameter_count;
 	const struct pa_name_value *given = scope->execution->parameters;
@@ -220,15 +220,18 @@ static int fill_init_containers(struct pa_engine_scope *scope, struct pa_instanc
 	const struct pa_template *template_ = out->template_;
 	struct pa_arena *arena = &scope->engine->arena;
 	int status = 0;
-	out->init_commands = pa_arena_array(arena, template_->init_container_count, sizeof(*out->init_commands));
+	out->init_commands =
+	    pa_arena_array(arena, template_->init_container_count, sizeof(*out->init_commands));
 	for (size_t i = 0; i < template_->init_container_count; i++) {
 		const struct pa_container *container = &template_->init_containers[i];
-		const char **command = fill_list(scope, container->command, container->command_count, &status, err);
+		const char **command =
+		    fill_list(scope, container->command, container->command_count, &status, err);
 		const char **args = fill_list(scope, container->args, container->arg_count, &status, err);
 		struct pa_instance_command *whole = &out->init_commands[out->init_command_count++];
 		if (status < 0)
 			return status;
-		whole->words = pa_arena_array(arena, container->command_count + container->arg_count, sizeof(char *));
+		whole->words =
+		    pa_arena_array(arena, container->command_count + container->arg_count, sizeof(char *));
 		for (size_t k = 0; k < container->command_count; k++)
 			whole->words[whole->word_count++] = command[k];
 		for (size_t k = 0; k < container->arg_count; k++)
@@ -260,11 +263,11 @@ static int fill_container(struct pa_engine_scope *scope, struct pa_instance *out
 }
 
 int pa_engine_instance_make(struct pa_engine *engine, struct pa_engine_execution *execution,
-			    struct pa_engine_instance **ret, struct pa_error *err)
+                            struct pa_engine_instance **ret, struct pa_error *err)
 {
 	if (engine->instance_count >= PA_ENGINE_MAX_INSTANCES)
 		return pa_error_set(err, PA_ERROR_INPUT, "the workflow runs more than %d tasks",
-				    PA_ENGINE_MAX_INSTANCES);
+		                    PA_ENGINE_MAX_INSTANCES);
 	if (pa_arena_bytes(&engine->arena) > PA_ENGINE_MAX_MEMORY_BYTES)
 		return pa_error_set(
 		    err, PA_ERROR_INPUT,
@@ -281,7 +284,7 @@ int pa_engine_instance_make(struct pa_engine *engine, struct pa_engine_execution
 	out->template_ = template_;
 	out->wants_result = execution->call && execution->call->plan && execution->call->plan->wants_result;
 	instance->pod_name = pa_arena_printf(&engine->arena, "%s-%s-%u", engine->run_name,
-					     template_->name ? template_->name : "inline", out->index);
+	                                     template_->name ? template_->name : "inline", out->index);
 	struct pa_engine_scope scope = {.engine = engine, .execution = execution, .instance = instance};
 	int status = fill_parameters(&scope, instance, err);
 	if (status == 0)
@@ -299,7 +302,7 @@ int pa_engine_instance_make(struct pa_engine *engine, struct pa_engine_execution
 
 /* An output parameter that nothing in the task makes: a text of its inputs. */
 static int work_out(struct pa_engine_scope *scope, const struct pa_parameter *output, const char **ret,
-		    struct pa_error *err)
+                    struct pa_error *err)
 {
 	if (output->from_expression) {
 		struct pa_engine_value value;
@@ -309,12 +312,12 @@ static int work_out(struct pa_engine_scope *scope, const struct pa_parameter *ou
 		return status;
 	}
 	return pa_engine_expand(scope, output->from_parameter ? output->from_parameter : output->value, ret,
-				err);
+	                        err);
 }
 
 /* A task that failed may have left anything undone; one that succeeded may not. */
 static void output_missing(struct pa_engine *engine, struct pa_engine_execution *execution, const char *kind,
-			   const char *name)
+                           const char *name)
 {
 	if (execution->outcome != PA_OUTCOME_SUCCEEDED)
 		return;
@@ -323,7 +326,7 @@ static void output_missing(struct pa_engine *engine, struct pa_engine_execution 
 }
 
 static int take_parameters(struct pa_engine_scope *scope, const struct pa_instance_result *result,
-			   struct pa_error *err)
+                           struct pa_error *err)
 {
 	struct pa_engine_execution *execution = scope->instance->execution;
 	const struct pa_instance *instance = &scope->instance->public;
@@ -348,8 +351,8 @@ static int take_parameters(struct pa_engine_scope *scope, const struct pa_instan
 		const char *fallback = instance->output_parameters[made++].default_value;
 		if (given && strlen(given) > PA_ENGINE_MAX_PARAMETER_BYTES)
 			return pa_error_set(err, PA_ERROR_INPUT,
-					    "output parameter %s is longer than 256 KiB; use an artifact",
-					    output->name);
+			                    "output parameter %s is longer than 256 KiB; use an artifact",
+			                    output->name);
 		out->value = given ? pa_arena_strdup(arena, given) : fallback;
 		if (!out->value)
 			output_missing(scope->engine, execution, "parameter", output->name);
@@ -358,7 +361,7 @@ static int take_parameters(struct pa_engine_scope *scope, const struct pa_instan
 }
 
 static void take_artifacts(struct pa_engine *engine, struct pa_engine_instance *instance,
-			   const struct pa_instance_result *result)
+                           const struct pa_instance_result *result)
 {
 	struct pa_engine_execution *execution = instance->execution;
 	const struct pa_instance *public = &instance->public;
@@ -377,7 +380,7 @@ static void take_artifacts(struct pa_engine *engine, struct pa_engine_instance *
 }
 
 int pa_engine_instance_take(struct pa_engine *engine, struct pa_engine_instance *instance,
-			    const struct pa_instance_result *result, struct pa_error *err)
+                            const struct pa_instance_result *result, struct pa_error *err)
 {
 	struct pa_engine_execution *execution = instance->execution;
 	struct pa_engine_outputs *outputs = &execution->outputs;
@@ -388,8 +391,8 @@ int pa_engine_instance_take(struct pa_engine *engine, struct pa_engine_instance 
 	outputs->exit_code = pa_arena_printf(&engine->arena, "%d", result->exit_code);
 	if (result->result && strlen(result->result) > PA_ENGINE_MAX_PARAMETER_BYTES)
 		return pa_error_set(err, PA_ERROR_INPUT,
-				    "its standard output is wanted as outputs.result, and is longer "
-				    "than 256 KiB");
+		                    "its standard output is wanted as outputs.result, and is longer "
+		                    "than 256 KiB");
 	outputs->result = result->result ? pa_arena_strdup(&engine->arena, result->result) : NULL;
 	take_artifacts(engine, instance, result);
 	return take_parameters(&scope, result, err);

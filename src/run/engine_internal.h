@@ -226,9 +226,10 @@ struct pa_engine_scope {
 	const struct pa_engine_instance *instance;   /* pod.name, outputs.*.path; NULL: none */
 	const struct pa_engine_call *host;           /* a hook's own task: {{status}} and friends */
 	bool last_retry;                             /* lastRetry.* */
-	bool pod_only;            /* nothing but what the instance's pod knows; all else stays as it is */
-	bool json;                /* values go into a JSON text */
-	bool undeclared_stays;    /* an input that is not declared stays as written: some compiled conditions compare such
+	bool pod_only; /* nothing but what the instance's pod knows; all else stays as it is */
+	bool json;     /* values go into a JSON text */
+	bool
+	    undeclared_stays; /* an input that is not declared stays as written: some compiled conditions compare such
 	                           * texts with themselves */
 	struct pa_error *failure; /* the first reference that could not be filled in; class NONE: none */
 };
@@ -238,12 +239,12 @@ int pa_engine_plans_make(struct pa_engine *engine, struct pa_error *err);
 struct pa_engine_plan *pa_engine_plan_find(struct pa_engine *engine, const char *template_name);
 /* The plan of what a call uses, ready to run; `slot` remembers it. */
 int pa_engine_plan_of_call(struct pa_engine *engine, const struct pa_call *call, struct pa_engine_plan **slot,
-			   struct pa_engine_plan **ret, struct pa_error *err);
+                           struct pa_engine_plan **ret, struct pa_error *err);
 int pa_engine_plan_prepare(struct pa_engine *engine, struct pa_engine_plan *plan, struct pa_error *err);
 /* Index of a call by its key, or SIZE_MAX. */
 size_t pa_engine_plan_find_call(const struct pa_engine_plan *plan, const char *key, size_t bytes);
 void pa_engine_hooks_read(struct pa_engine *engine, const char *on_exit, const struct pa_node *hooks,
-			  struct pa_engine_hook **ret, size_t *ret_count);
+                          struct pa_engine_hook **ret, size_t *ret_count);
 bool pa_engine_hook_is_exit(const struct pa_engine_hook *hook);
 
 /* engine_scope.c */
@@ -253,7 +254,7 @@ int pa_engine_expand(struct pa_engine_scope *scope, const char *text, const char
 const char *pa_engine_scope_value(struct pa_engine_scope *scope, const char *reference);
 /* The artifact that "tasks.x.outputs.artifacts.y" and its like name, or NULL. */
 const struct pa_engine_artifact *pa_engine_scope_artifact(struct pa_engine_scope *scope,
-							  const char *reference);
+                                                          const char *reference);
 const char *pa_engine_outcome_text(enum pa_outcome outcome);
 bool pa_engine_outcome_is_failure(enum pa_outcome outcome);
 
@@ -262,17 +263,17 @@ void pa_engine_json_quote(struct pa_buffer *out, const char *text);
 const char *pa_engine_json_quoted(struct pa_arena *arena, const char *text);
 /* What a loop's outputs are together: values of one output as a JSON list, as Argo writes it. */
 const char *pa_engine_json_list(struct pa_arena *arena, const char *const *values, size_t count,
-				bool any_json);
+                                bool any_json);
 /* Elements of a JSON list as written; PA_ERROR_INPUT when `text` is none or too long. */
 int pa_engine_json_items(struct pa_arena *arena, const char *text, struct pa_engine_item **ret,
-			 size_t *ret_count, struct pa_error *err);
+                         size_t *ret_count, struct pa_error *err);
 /* The member of a JSON object as {{item.key}} shows it, or NULL. */
 const char *pa_engine_json_member(struct pa_arena *arena, const char *object, const char *key);
 
 /* engine_loop.c */
 bool pa_engine_call_is_loop(const struct pa_call *call);
 int pa_engine_loop_items(struct pa_engine_scope *scope, const struct pa_call *call,
-			 struct pa_engine_item **ret, size_t *ret_count, struct pa_error *err);
+                         struct pa_engine_item **ret, size_t *ret_count, struct pa_error *err);
 const char *pa_engine_item_suffix(struct pa_arena *arena, size_t index, const char *text);
 
 /* engine_expression.c */
@@ -284,28 +285,28 @@ struct pa_engine_value {
 	const struct pa_engine_artifact *artifact;
 };
 int pa_engine_evaluate(struct pa_engine_scope *scope, const char *expression, struct pa_engine_value *ret,
-		       struct pa_error *err);
+                       struct pa_error *err);
 /* NULL for nil and artifacts. */
 const char *pa_engine_value_text(struct pa_arena *arena, const struct pa_engine_value *value);
 
 /* engine_bind.c */
 /* Gives an execution its inputs: from a call's arguments, else the template's own. */
 int pa_engine_bind_inputs(struct pa_engine_scope *caller, const struct pa_call *call,
-			  struct pa_engine_execution *execution, struct pa_error *err);
+                          struct pa_engine_execution *execution, struct pa_error *err);
 /* Outputs of a frame that succeeded. */
 int pa_engine_frame_outputs(struct pa_engine *engine, struct pa_engine_frame *frame, struct pa_error *err);
 void pa_engine_publish(struct pa_engine *engine, const struct pa_engine_execution *execution);
 
 /* engine_instance.c */
 int pa_engine_instance_make(struct pa_engine *engine, struct pa_engine_execution *execution,
-			    struct pa_engine_instance **ret, struct pa_error *err);
+                            struct pa_engine_instance **ret, struct pa_error *err);
 int pa_engine_instance_take(struct pa_engine *engine, struct pa_engine_instance *instance,
-			    const struct pa_instance_result *result, struct pa_error *err);
+                            const struct pa_instance_result *result, struct pa_error *err);
 
 /* engine_retry.c */
 /* Whether the attempt that just ended is followed by another; sets the wait before it. */
 int pa_engine_retry_decide(struct pa_engine *engine, struct pa_engine_execution *execution, bool *ret,
-			   struct pa_error *err);
+                           struct pa_error *err);
 
 /* engine_frame.c */
 void pa_engine_frame_open(struct pa_engine *engine, struct pa_engine_execution *execution);
@@ -314,27 +315,27 @@ void pa_engine_call_consider(struct pa_engine *engine, struct pa_engine_call *ca
 void pa_engine_call_execution_began(struct pa_engine *engine, struct pa_engine_call *call);
 void pa_engine_call_execution_ended(struct pa_engine *engine, struct pa_engine_call *call);
 void pa_engine_hook_start(struct pa_engine *engine, struct pa_engine_frame *frame,
-			  struct pa_engine_call *host, struct pa_engine_hook *hook);
+                          struct pa_engine_call *host, struct pa_engine_hook *hook);
 
 /* engine_run.c */
 struct pa_engine_path *pa_engine_path_get(struct pa_engine *engine, struct pa_engine_path *parent,
-					  const char *id);
+                                          const char *id);
 void pa_engine_path_note(struct pa_engine_path *path, enum pa_outcome outcome);
 /* "(2)" after the execution's own suffix when its template is tried again. */
 const char *pa_engine_attempt_suffix(struct pa_engine *engine, const struct pa_engine_execution *execution);
 struct pa_engine_path *pa_engine_path_find(const struct pa_engine *engine, const char *id);
 struct pa_engine_execution *pa_engine_execution_new(struct pa_engine *engine, struct pa_engine_call *call,
-						    struct pa_engine_plan *plan);
+                                                    struct pa_engine_plan *plan);
 void pa_engine_event_add(struct pa_engine *engine, const struct pa_engine_event *event);
 void pa_engine_execution_begin(struct pa_engine *engine, struct pa_engine_execution *execution);
 /* An attempt ended (outcome, message and outputs are set). */
 void pa_engine_attempt_ended(struct pa_engine *engine, struct pa_engine_execution *execution);
 /* Ends an execution that is not to run (again). */
 void pa_engine_execution_end(struct pa_engine *engine, struct pa_engine_execution *execution,
-			     enum pa_outcome outcome, const char *message);
+                             enum pa_outcome outcome, const char *message);
 /* The execution ends with ERROR because of a text of the file; the workflow fails. */
 void pa_engine_execution_break(struct pa_engine *engine, struct pa_engine_execution *execution,
-			       const struct pa_error *cause);
+                               const struct pa_error *cause);
 void pa_engine_break(struct pa_engine *engine, const char *where, const struct pa_error *cause);
 void pa_engine_workflow_hooks(struct pa_engine *engine);
 /* A hook of the workflow itself ended. */

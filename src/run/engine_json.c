@@ -43,7 +43,7 @@ static json_t *json_read(const char *text)
 /* Argo's rules: of parameters, if every value is a JSON list or object they stay JSON, else all are texts; of results,
  * each that is JSON of any kind stays so. */
 const char *pa_engine_json_list(struct pa_arena *arena, const char *const *values, size_t count,
-				bool any_json)
+                                bool any_json)
 {
 	bool all = true;
 	bool *is_json = pa_arena_array(arena, count, sizeof(*is_json));
@@ -121,7 +121,7 @@ static const char *value_shown(struct pa_arena *arena, const char *json)
 }
 
 int pa_engine_json_items(struct pa_arena *arena, const char *text, struct pa_engine_item **ret,
-			 size_t *ret_count, struct pa_error *err)
+                         size_t *ret_count, struct pa_error *err)
 {
 	json_t *list = json_read(text);
 	size_t count = json_array_size(list);
@@ -131,7 +131,7 @@ int pa_engine_json_items(struct pa_arena *arena, const char *text, struct pa_eng
 		return pa_error_set(err, PA_ERROR_INPUT, "its items are not a JSON list: %.200s", text);
 	if (count > PA_ENGINE_MAX_ITEMS)
 		return pa_error_set(err, PA_ERROR_INPUT, "its list has %zu items, the limit is %d", count,
-				    PA_ENGINE_MAX_ITEMS);
+		                    PA_ENGINE_MAX_ITEMS);
 	struct pa_engine_item *items = pa_arena_array(arena, count, sizeof(*items));
 	const char *at = without_blanks(arena, text) + 1;
 	for (size_t i = 0; i < count; i++) {

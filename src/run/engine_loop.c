@@ -29,7 +29,7 @@ const char *pa_engine_item_suffix(struct pa_arena *arena, size_t index, const ch
 }
 
 static int sequence_number(struct pa_engine_scope *scope, const struct pa_node *sequence, const char *key,
-			   int64_t *ret, struct pa_error *err)
+                           int64_t *ret, struct pa_error *err)
 {
 	const char *text = pa_node_text(pa_node_get(sequence, key));
 	const char *filled;
@@ -41,7 +41,7 @@ static int sequence_number(struct pa_engine_scope *scope, const struct pa_node *
 	long long number = strtoll(filled, &end, 10);
 	if (end == filled || *end || errno || number > INT32_MAX || number < INT32_MIN)
 		return pa_node_error(sequence, err, "withSequence.%s is no whole number of 32 bits: '%.100s'",
-				     key, filled);
+		                     key, filled);
 	*ret = number;
 	return 0;
 }
@@ -83,7 +83,7 @@ unknown:
 }
 
 static int sequence_items(struct pa_engine_scope *scope, const struct pa_node *sequence,
-			  struct pa_engine_item **ret, size_t *ret_count, struct pa_error *err)
+                          struct pa_engine_item **ret, size_t *ret_count, struct pa_error *err)
 {
 	struct pa_arena *arena = &scope->engine->arena;
 	int64_t start = 0, end = 0, count = 0;
@@ -95,7 +95,7 @@ static int sequence_items(struct pa_engine_scope *scope, const struct pa_node *s
 		status = sequence_number(scope, sequence, "start", &start, err);
 	if (status == 0)
 		status = by_count ? sequence_number(scope, sequence, "count", &count, err)
-				  : sequence_number(scope, sequence, "end", &end, err);
+		                  : sequence_number(scope, sequence, "end", &end, err);
 	if (status < 0)
 		return status;
 	int64_t step = !by_count && end < start ? -1 : 1;
@@ -105,7 +105,7 @@ static int sequence_items(struct pa_engine_scope *scope, const struct pa_node *s
 		count = 0;
 	if (count > PA_ENGINE_MAX_ITEMS)
 		return pa_node_error(sequence, err, "withSequence has %lld items, the limit is %d",
-				     (long long)count, PA_ENGINE_MAX_ITEMS);
+		                     (long long)count, PA_ENGINE_MAX_ITEMS);
 	const char *format = pa_node_text(pa_node_get(sequence, "format"));
 	struct pa_engine_item *items = pa_arena_array(arena, (size_t)count, sizeof(*items));
 	for (int64_t i = 0; i < count; i++) {
@@ -123,7 +123,7 @@ static int sequence_items(struct pa_engine_scope *scope, const struct pa_node *s
 }
 
 int pa_engine_loop_items(struct pa_engine_scope *scope, const struct pa_call *call,
-			 struct pa_engine_item **ret, size_t *ret_count, struct pa_error *err)
+                         struct pa_engine_item **ret, size_t *ret_count, struct pa_error *err)
 {
 	struct pa_arena *arena = &scope->engine->arena;
 	if (call->with_sequence)

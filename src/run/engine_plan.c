@@ -11,7 +11,7 @@ static int compare_templates(const void *left, const void *right, void *context)
 	const struct pa_workflow *workflow = context;
 	size_t a = *(const size_t *)left, b = *(const size_t *)right;
 	int order = strcmp(workflow->templates[a].name ? workflow->templates[a].name : "",
-			   workflow->templates[b].name ? workflow->templates[b].name : "");
+	                   workflow->templates[b].name ? workflow->templates[b].name : "");
 	return order ? order : (a > b) - (a < b);
 }
 
@@ -74,7 +74,7 @@ static void add_index(struct pa_arena *arena, size_t **indices, size_t *count, s
 
 /* Calls `visit` with the text of every scalar below a node. */
 static void each_text(const struct pa_node *node, void (*visit)(void *context, const char *text),
-		      void *context)
+                      void *context)
 {
 	if (!node)
 		return;
@@ -137,7 +137,7 @@ static int unknown_task(const struct pa_call *call, const char *name, struct pa_
 
 /* `before` of one task: what it depends on, and what only a text refers to. */
 static int read_order(struct pa_engine *engine, struct pa_engine_plan *plan, size_t index,
-		      struct pa_error *err)
+                      struct pa_error *err)
 {
 	struct pa_engine_call_plan *call = &plan->calls[index];
 	for (size_t i = 0; i < call->call->dependency_count; i++) {
@@ -194,7 +194,7 @@ static int read_targets(struct pa_engine *engine, struct pa_engine_plan *plan, s
 		size_t index = pa_engine_plan_find_call(plan, name, strlen(name));
 		if (index == SIZE_MAX)
 			return pa_node_error(template_->node, err, "dag.target names %s, which is no task",
-					     name);
+			                     name);
 		plan->calls[index].leaf = true;
 		if (!plan->calls[index].included)
 			todo[todo_count++] = index;
@@ -213,7 +213,7 @@ static int read_targets(struct pa_engine *engine, struct pa_engine_plan *plan, s
 		struct pa_engine_call_plan *call = &plan->calls[i];
 		for (size_t k = 0; call->included && k < call->before_count; k++)
 			add_index(&engine->arena, &plan->calls[call->before[k]].after,
-				  &plan->calls[call->before[k]].after_count, i);
+			          &plan->calls[call->before[k]].after_count, i);
 		for (size_t k = 0; !targets && k < call->direct_count; k++)
 			plan->calls[call->direct[k]].leaf = false;
 	}
@@ -233,7 +233,7 @@ int pa_engine_plan_prepare(struct pa_engine *engine, struct pa_engine_plan *plan
 		plan->calls[i].call = call;
 		plan->calls[i].included = true;
 		pa_engine_hooks_read(engine, call->on_exit, call->hooks, &plan->calls[i].hooks,
-				     &plan->calls[i].hook_count);
+		                     &plan->calls[i].hook_count);
 	}
 	qsort_r(plan->by_key, template_->call_count, sizeof(*plan->by_key), compare_calls, template_->calls);
 	struct reading reading = {engine, plan, SIZE_MAX};
@@ -252,7 +252,7 @@ int pa_engine_plan_prepare(struct pa_engine *engine, struct pa_engine_plan *plan
 }
 
 int pa_engine_plan_of_call(struct pa_engine *engine, const struct pa_call *call, struct pa_engine_plan **slot,
-			   struct pa_engine_plan **ret, struct pa_error *err)
+                           struct pa_engine_plan **ret, struct pa_error *err)
 {
 	if (!*slot && call->inline_template) {
 		*slot = pa_arena_alloc(&engine->arena, sizeof(**slot));
@@ -262,8 +262,8 @@ int pa_engine_plan_of_call(struct pa_engine *engine, const struct pa_call *call,
 	}
 	if (!*slot)
 		return pa_node_error(call->node, err, "task %s uses template %s, which is not in this file",
-				     call->key,
-				     call->template_name ? call->template_name : "of another workflow");
+		                     call->key,
+		                     call->template_name ? call->template_name : "of another workflow");
 	int status = pa_engine_plan_prepare(engine, *slot, err);
 	if (status < 0)
 		return status;
@@ -318,7 +318,7 @@ int pa_engine_plans_make(struct pa_engine *engine, struct pa_error *err)
 	if (workflow->template_count == 0)
 		return pa_node_error(workflow->node, err, "the workflow has no templates");
 	qsort_r(engine->plans_by_name, workflow->template_count, sizeof(size_t), compare_templates,
-		(void *)workflow);
+	        (void *)workflow);
 	mark_recursive(engine, true);
 	mark_recursive(engine, false);
 	return 0;
@@ -361,7 +361,7 @@ bool pa_engine_hook_is_exit(const struct pa_engine_hook *hook)
 }
 
 void pa_engine_hooks_read(struct pa_engine *engine, const char *on_exit, const struct pa_node *hooks,
-			  struct pa_engine_hook **ret, size_t *ret_count)
+                          struct pa_engine_hook **ret, size_t *ret_count)
 {
 	struct pa_arena *arena = &engine->arena;
 	size_t room = (on_exit ? 1 : 0) + (pa_node_is_mapping(hooks) ? hooks->count : 0);

@@ -12,7 +12,7 @@
 #define MAX_DELAY_MS ((int64_t)24 * 3600 * 1000)
 
 static int read_number(struct pa_engine_scope *scope, const char *what, const char *text, double *ret,
-		       struct pa_error *err)
+                       struct pa_error *err)
 {
 	const char *filled;
 	int status = pa_engine_expand(scope, text, &filled, err);
@@ -22,14 +22,14 @@ static int read_number(struct pa_engine_scope *scope, const char *what, const ch
 	double number = strtod(filled, &end);
 	if (end == filled || *end || !(number >= 0) || number > 1e9)
 		return pa_error_set(err, PA_ERROR_INPUT,
-				    "retryStrategy.%s is no number from 0 to 1e9: '%.100s'", what, filled);
+		                    "retryStrategy.%s is no number from 0 to 1e9: '%.100s'", what, filled);
 	*ret = number;
 	return 0;
 }
 
 /* "10" (seconds), "2m", "1h30m". */
 static int read_duration(struct pa_engine_scope *scope, const char *text, int64_t *ret_ms,
-			 struct pa_error *err)
+                         struct pa_error *err)
 {
 	const char *filled;
 	int status = pa_engine_expand(scope, text, &filled, err);
@@ -47,7 +47,7 @@ static int read_duration(struct pa_engine_scope *scope, const char *text, int64_
 		bytes += strcspn(at + bytes, "0123456789.");
 		int64_t part_ns;
 		status = pa_units_parse_duration(pa_arena_strndup(&scope->engine->arena, at, bytes), &part_ns,
-						 err);
+		                                 err);
 		if (status < 0)
 			return pa_error_wrap(err, "retryStrategy.backoff");
 		if (__builtin_add_overflow(total_ns, part_ns, &total_ns))
@@ -72,7 +72,7 @@ static bool policy_allows(const struct pa_engine_execution *execution, bool has_
 }
 
 static int decide_delay(struct pa_engine_scope *scope, struct pa_engine_execution *execution, bool *ret,
-			struct pa_error *err)
+                        struct pa_error *err)
 {
 	const struct pa_template *template_ = execution->plan->template_;
 	int64_t delay_ms, longest_ms = INT64_MAX;
@@ -100,7 +100,7 @@ static int decide_delay(struct pa_engine_scope *scope, struct pa_engine_executio
 }
 
 int pa_engine_retry_decide(struct pa_engine *engine, struct pa_engine_execution *execution, bool *ret,
-			   struct pa_error *err)
+                           struct pa_error *err)
 {
 	const struct pa_template *template_ = execution->plan->template_;
 	bool stopped = execution->exit_role ? engine->exits_stopped : engine->stopped;

@@ -21,7 +21,7 @@ struct pa_engine_path *pa_engine_path_find(const struct pa_engine *engine, const
 }
 
 struct pa_engine_path *pa_engine_path_get(struct pa_engine *engine, struct pa_engine_path *parent,
-					  const char *id)
+                                          const char *id)
 {
 	struct pa_engine_path *path = pa_engine_path_find(engine, id);
 	if (path)
@@ -38,7 +38,7 @@ struct pa_engine_path *pa_engine_path_get(struct pa_engine *engine, struct pa_en
 void pa_engine_path_note(struct pa_engine_path *path, enum pa_outcome outcome)
 {
 	bool worse = pa_engine_outcome_is_failure(outcome) || path->outcome == PA_OUTCOME_PENDING ||
-		     (outcome == PA_OUTCOME_SUCCEEDED && !pa_engine_outcome_is_failure(path->outcome));
+	             (outcome == PA_OUTCOME_SUCCEEDED && !pa_engine_outcome_is_failure(path->outcome));
 	if (worse)
 		path->outcome = outcome;
 }
@@ -63,7 +63,7 @@ void pa_engine_event_add(struct pa_engine *engine, const struct pa_engine_event 
 
 /* An execution further up that uses the same template: ids do not grow by a recursion. */
 static const struct pa_engine_execution *same_above(const struct pa_engine_call *call,
-						    const struct pa_engine_plan *plan)
+                                                    const struct pa_engine_plan *plan)
 {
 	const struct pa_engine_execution *above = call && call->frame ? call->frame->owner : NULL;
 	while (above && above->plan != plan)
@@ -72,7 +72,7 @@ static const struct pa_engine_execution *same_above(const struct pa_engine_call 
 }
 
 struct pa_engine_execution *pa_engine_execution_new(struct pa_engine *engine, struct pa_engine_call *call,
-						    struct pa_engine_plan *plan)
+                                                    struct pa_engine_plan *plan)
 {
 	struct pa_engine_execution *execution = pa_arena_alloc(&engine->arena, sizeof(*execution));
 	engine->execution_count++;
@@ -107,13 +107,13 @@ void pa_engine_break(struct pa_engine *engine, const char *where, const struct p
 }
 
 void pa_engine_execution_break(struct pa_engine *engine, struct pa_engine_execution *execution,
-			       const struct pa_error *cause)
+                               const struct pa_error *cause)
 {
 	const char *place = place_of(engine, execution);
 	pa_engine_break(engine, place, cause);
 	execution->path->failed++;
 	pa_engine_execution_end(engine, execution, PA_OUTCOME_ERROR,
-				pa_arena_printf(&engine->arena, "%s: %s", place, cause->message));
+	                        pa_arena_printf(&engine->arena, "%s: %s", place, cause->message));
 }
 
 /* The list that {{workflow.failures}} is, one entry for each leaf that failed. */
@@ -175,10 +175,10 @@ void pa_engine_exit_ended(struct pa_engine *engine, enum pa_outcome outcome)
 }
 
 void pa_engine_execution_end(struct pa_engine *engine, struct pa_engine_execution *execution,
-			     enum pa_outcome outcome, const char *message)
+                             enum pa_outcome outcome, const char *message)
 {
 	bool leaf = execution->plan->template_->kind != PA_TEMPLATE_DAG &&
-		    execution->plan->template_->kind != PA_TEMPLATE_STEPS;
+	            execution->plan->template_->kind != PA_TEMPLATE_STEPS;
 	execution->outcome = outcome;
 	execution->message = message;
 	uncount(execution);
@@ -252,14 +252,14 @@ static void enter_recursion(struct pa_engine *engine, struct pa_engine_execution
 }
 
 static int start_attempt(struct pa_engine *engine, struct pa_engine_execution *execution,
-			 struct pa_error *err)
+                         struct pa_error *err)
 {
 	const struct pa_template *template_ = execution->plan->template_;
 	struct pa_engine_instance *instance;
 	int status;
 	if (execution->depth > PA_ENGINE_MAX_DEPTH)
 		return pa_error_set(err, PA_ERROR_INPUT, "templates call each other more than %d deep",
-				    PA_ENGINE_MAX_DEPTH);
+		                    PA_ENGINE_MAX_DEPTH);
 	switch (template_->kind) {
 	case PA_TEMPLATE_DAG:
 	case PA_TEMPLATE_STEPS:
@@ -273,7 +273,7 @@ static int start_attempt(struct pa_engine *engine, struct pa_engine_execution *e
 	case PA_TEMPLATE_RESOURCE:
 		if (template_->daemon)
 			return pa_node_error(template_->node, err, "daemons (template %s) cannot run here",
-					     template_->name);
+			                     template_->name);
 		status = pa_engine_instance_make(engine, execution, &instance, err);
 		if (status < 0)
 			return status;

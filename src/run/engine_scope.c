@@ -47,7 +47,7 @@ static const char *find_value(const struct pa_name_value *values, size_t count, 
 }
 
 static const struct pa_engine_artifact *find_artifact(const struct pa_engine_artifact *artifacts,
-						      size_t count, const char *name)
+                                                      size_t count, const char *name)
 {
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(artifacts[i].name, name) == 0)
@@ -94,7 +94,7 @@ static const char *parameter_map(struct pa_arena *arena, const struct pa_engine_
 }
 
 static const char *outputs_value(struct pa_arena *arena, const struct pa_engine_outputs *outputs,
-				 const char *rest)
+                                 const char *rest)
 {
 	const char *name = after_prefix(rest, "parameters.");
 	if (name)
@@ -127,7 +127,7 @@ static const char *loop_value(struct pa_arena *arena, struct pa_engine_call *cal
 }
 
 static struct pa_engine_call *find_call(const struct pa_engine_scope *scope, const char *reference,
-					const char **ret_rest)
+                                        const char **ret_rest)
 {
 	const char *name = after_prefix(reference, "tasks.");
 	if (!name)
@@ -169,7 +169,7 @@ static const char *call_value(struct pa_engine_scope *scope, struct pa_engine_ca
 		return execution->message ? execution->message : "";
 	if (output && strcmp(output, "parameters") == 0)
 		return parameter_list(arena, execution->outputs.parameters,
-				      execution->outputs.parameter_count);
+		                      execution->outputs.parameter_count);
 	return output ? outputs_value(arena, &execution->outputs, output) : NULL;
 }
 
@@ -269,7 +269,7 @@ static const char *leaf_value(struct pa_engine_scope *scope, const char *referen
 		return instance->pod_name;
 	if (strcmp(reference, "node.name") == 0)
 		return pa_arena_printf(&scope->engine->arena, "%s.%s%s", scope->engine->run_name,
-				       execution->path->id, instance->public.suffix);
+		                       execution->path->id, instance->public.suffix);
 	if (strcmp(reference, "retries") == 0)
 		return pa_arena_printf(&scope->engine->arena, "%u", execution->attempt);
 	return path_value(scope, reference);
@@ -310,12 +310,12 @@ const char *pa_engine_scope_value(struct pa_engine_scope *scope, const char *ref
 }
 
 const struct pa_engine_artifact *pa_engine_scope_artifact(struct pa_engine_scope *scope,
-							  const char *reference)
+                                                          const char *reference)
 {
 	const char *rest;
 	if ((rest = after_prefix(reference, "workflow.outputs.artifacts.")))
 		return find_artifact(scope->engine->globals.artifacts, scope->engine->globals.artifact_count,
-				     rest);
+		                     rest);
 	const struct pa_engine_call *call = find_call(scope, reference, &rest);
 	if (call) {
 		const char *name = after_prefix(rest, "outputs.artifacts.");
@@ -328,7 +328,7 @@ const struct pa_engine_artifact *pa_engine_scope_artifact(struct pa_engine_scope
 	if (!rest || !scope->execution || !scope->execution->artifacts)
 		return NULL;
 	return find_artifact(scope->execution->artifacts,
-			     scope->execution->plan->template_->input_artifact_count, rest);
+	                     scope->execution->plan->template_->input_artifact_count, rest);
 }
 
 /* Names that are Argo's: without a value they are errors.  What only a pod knows is left for the leaf that an argument
@@ -336,7 +336,7 @@ const struct pa_engine_artifact *pa_engine_scope_artifact(struct pa_engine_scope
 static bool is_argo_name(const char *reference)
 {
 	static const char *const prefixes[] = {"inputs.",   "outputs.", "tasks.",    "steps.",
-					       "workflow.", "item.",    "lastRetry."};
+	                                       "workflow.", "item.",    "lastRetry."};
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
 		if (after_prefix(reference, prefixes[i]))
 			return true;
@@ -377,7 +377,7 @@ static const char *lookup(void *context, const char *inside)
 		value = known ? pa_engine_value_text(&scope->engine->arena, &result) : NULL;
 		if (!value && scope->failure->class == PA_ERROR_NONE)
 			pa_error_set(scope->failure, PA_ERROR_INPUT, "'{{%.200s}}': %.600s", inside,
-				     known ? "it has no value here" : cause.message);
+			             known ? "it has no value here" : cause.message);
 	} else {
 		value = pa_engine_scope_value(scope, inside);
 		bool stays = scope->undeclared_stays && after_prefix(inside, "inputs.parameters.");

@@ -23,8 +23,8 @@ static struct pa_run_output *add_output(struct pa_run *run, const char *name)
 {
 	struct pa_run_report *report = run->report;
 
-	report->outputs = pa_arena_grow(&report->arena, report->outputs, report->output_count, &run->output_capacity,
-	                                sizeof(*report->outputs));
+	report->outputs = pa_arena_grow(&report->arena, report->outputs, report->output_count,
+	                                &run->output_capacity, sizeof(*report->outputs));
 	struct pa_run_output *output = &report->outputs[report->output_count++];
 	*output = (struct pa_run_output){.name = name};
 	return output;
@@ -74,35 +74,39 @@ static int hash_tree(struct pa_run *run, int folder, const char *path, const cha
 	for (struct dirent *entry; result == 0 && (entry = readdir(entries)) != NULL;)
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			result = hash_tree(run, fd, entry->d_name,
-			                   pa_arena_printf(&run->report->arena, "%s/%s", name, entry->d_name), err);
+			                   pa_arena_printf(&run->report->arena, "%s/%s", name, entry->d_name),
+			                   err);
 	closedir(entries);
 	return result;
 }
 
 int run_outputs_hash(struct pa_run *run, const struct pa_instance *instance, const char *const *parameters,
-                        const char *const *artifacts, struct pa_error *err)
+                     const char *const *artifacts, struct pa_error *err)
 {
 	struct pa_arena *arena = &run->report->arena;
 	int result = 0;
 
 	for (size_t i = 0; i < instance->output_parameter_count; i++)
 		if (parameters[i] != NULL)
-			hash_bytes(add_output(run, pa_arena_printf(arena, "%s%s/%s", instance->task_id, instance->suffix,
+			hash_bytes(add_output(run, pa_arena_printf(arena, "%s%s/%s", instance->task_id,
+			                                           instance->suffix,
 			                                           instance->output_parameters[i].name)),
 			           parameters[i], strlen(parameters[i]));
 	for (size_t i = 0; i < instance->output_artifact_count && result == 0; i++)
 		if (artifacts[i] != NULL)
-			result = hash_tree(run, AT_FDCWD, artifacts[i],
-			                   pa_arena_printf(arena, "%s%s/%s", instance->task_id, instance->suffix,
-			                                   instance->output_artifacts[i].name),
-			                   err);
+			result =
+			    hash_tree(run, AT_FDCWD, artifacts[i],
+			              pa_arena_printf(arena, "%s%s/%s", instance->task_id, instance->suffix,
+			                              instance->output_artifacts[i].name),
+			              err);
 	return result;
 }
 
 /* --- what was written to the sources --- */
 
-static int hash_stored(struct pa_store *store, const struct run_data_set *set, const struct pa_store_entry *entry,
-                       const struct pa_store_call *call, struct pa_run_output *output, struct pa_error *err)
+static int hash_stored(struct pa_store *store, const struct run_data_set *set,
+                       const struct pa_store_entry *entry, const struct pa_store_call *call,
+                       struct pa_run_output *output, struct pa_error *err)
 {
 	PA_AUTO_FREE char *path = NULL;
 	PA_AUTO_FREE char *block = malloc(READ_BLOCK_BYTES);
@@ -114,7 +118,8 @@ static int hash_stored(struct pa_store *store, const struct run_data_set *set, c
 	    block == NULL || context == NULL || EVP_DigestInit_ex(context, EVP_sha256(), NULL) != 1)
 		abort();
 	for (size_t got = 1; result == 0 && got > 0;) {
-		result = pa_store_read(store, path, NULL, output->bytes, block, READ_BLOCK_BYTES, &got, call, err);
+		result =
+		    pa_store_read(store, path, NULL, output->bytes, block, READ_BLOCK_BYTES, &got, call, err);
 		if (result < 0)
 			break;
 		EVP_DigestUpdate(context, block, got);
@@ -144,7 +149,8 @@ static int hash_written(struct pa_run *run, const struct run_data_set *set, stru
 	for (size_t i = 0; i < now->entry_count && result == 0; i++) {
 		const struct pa_store_entry *entry = &now->entries[i];
 		const struct pa_store_entry *before = pa_manifest_find(set->first_manifest, entry->path);
-		if (entry->kind != PA_ENTRY_FILE || (before != NULL && pa_hash_equal(before->version, entry->version)))
+		if (entry->kind != PA_ENTRY_FILE ||
+		    (before != NULL && pa_hash_equal(before->version, entry->version)))
 			continue;
 		const char *name = pa_arena_printf(&run->report->arena, "%s/%s", set->name, entry->path);
 		result = hash_stored(store, set, entry, &call, add_output(run, name), err);
@@ -167,6 +173,7 @@ int run_written_hash(struct pa_run *run, struct pa_error *err)
 		if (run->data_sets[i].first_manifest != NULL && !run->data_sets[i].read_only)
 			result = hash_written(run, &run->data_sets[i], err);
 	if (run->report->output_count > 0)
-		qsort(run->report->outputs, run->report->output_count, sizeof(*run->report->outputs), compare_outputs);
+		qsort(run->report->outputs, run->report->output_count, sizeof(*run->report->outputs),
+		      compare_outputs);
 	return result;
 }

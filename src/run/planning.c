@@ -46,8 +46,8 @@ const char *pa_planning_input_data_set(struct pa_arena *arena, const struct pa_i
 	return NULL;
 }
 
-static uint32_t add_extent(struct builder *builder, uint32_t data_set, const char *path, uint64_t offset_bytes,
-                           uint64_t bytes)
+static uint32_t add_extent(struct builder *builder, uint32_t data_set, const char *path,
+                           uint64_t offset_bytes, uint64_t bytes)
 {
 	builder->extents = pa_arena_grow(builder->arena, builder->extents, builder->extent_count,
 	                                 &builder->extent_capacity, sizeof(*builder->extents));
@@ -71,7 +71,8 @@ static void add_file(struct builder *builder, uint32_t data_set, size_t entry)
 	}
 	map->first[entry] = (uint32_t)builder->extent_count;
 	for (uint64_t offset = 0; offset < file->size_bytes; offset += piece_bytes) {
-		uint64_t bytes = file->size_bytes - offset < piece_bytes ? file->size_bytes - offset : piece_bytes;
+		uint64_t bytes =
+		    file->size_bytes - offset < piece_bytes ? file->size_bytes - offset : piece_bytes;
 		add_extent(builder, data_set, file->path, offset, bytes);
 		map->count[entry]++;
 	}
@@ -81,7 +82,8 @@ static bool is_below(const char *path, const char *folder)
 {
 	size_t length = strlen(folder);
 
-	return length == 0 || (strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == '\0'));
+	return length == 0 ||
+	       (strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == '\0'));
 }
 
 /* One extent for each first-level folder of a data set with very many files, and one per file beside them. */
@@ -98,7 +100,8 @@ static void add_folders(struct builder *builder, uint32_t data_set)
 		}
 		uint64_t bytes = pa_manifest_bytes_below(manifest, top->path);
 		uint32_t extent = add_extent(builder, data_set, top->path, 0, bytes);
-		for (; entry < manifest->entry_count && is_below(manifest->entries[entry].path, top->path); entry++) {
+		for (; entry < manifest->entry_count && is_below(manifest->entries[entry].path, top->path);
+		     entry++) {
 			map->first[entry] = extent;
 			map->count[entry] = 1;
 		}
@@ -146,7 +149,8 @@ static void add_data_set(struct builder *builder, uint32_t data_set)
 		add_file(builder, data_set, entry);
 }
 
-static void add_read(struct builder *builder, uint32_t task, uint32_t extent, enum pa_read_knowledge knowledge)
+static void add_read(struct builder *builder, uint32_t task, uint32_t extent,
+                     enum pa_read_knowledge knowledge)
 {
 	if (builder->seen[extent] == task + 1)
 		return;
@@ -163,7 +167,8 @@ static void add_reads_below(struct builder *builder, uint32_t task, uint32_t dat
 {
 	const struct pa_manifest *manifest = builder->input->data_sets[data_set].manifest;
 	const struct extent_map *map = &builder->maps[data_set];
-	const struct pa_store_entry *first = path[0] == '\0' ? manifest->entries : pa_manifest_find(manifest, path);
+	const struct pa_store_entry *first =
+	    path[0] == '\0' ? manifest->entries : pa_manifest_find(manifest, path);
 
 	if (first == NULL)
 		return;
@@ -212,7 +217,8 @@ static bool add_profiled_reads(struct builder *builder, uint32_t task, uint32_t 
 		if (strcmp(read->data_set, set->name) != 0)
 			continue;
 		known++;
-		if (read->path[0] == '\0') { /* mounted, and nothing of it read (a single file has this path, too) */
+		if (read->path[0] ==
+		    '\0') { /* mounted, and nothing of it read (a single file has this path, too) */
 			if (read->read_bytes > 0)
 				add_reads_below(builder, task, data_set, "", PA_READ_PROFILED);
 			continue;
@@ -255,7 +261,8 @@ static bool add_named_read(struct builder *builder, uint32_t task, uint32_t data
 	const char *rest = word + length + strspn(word + length, "/");
 	const char *path = rest;
 	if (mount->sub_path != NULL && mount->sub_path[0] != '\0')
-		path = pa_arena_printf(builder->arena, "%s/%s", without_end(builder->arena, mount->sub_path), rest);
+		path = pa_arena_printf(builder->arena, "%s/%s", without_end(builder->arena, mount->sub_path),
+		                       rest);
 	path = without_end(builder->arena, path);
 	if (path[0] == '\0' || pa_manifest_find(manifest, path) == NULL)
 		return false;
@@ -330,7 +337,8 @@ static int make_forecast(struct builder *builder, struct pa_planning *planning, 
 	planning->input_bytes =
 	    pa_arena_array(builder->arena, input->pipeline->task_count, sizeof(*planning->input_bytes));
 	for (size_t i = 0; i < builder->read_count; i++)
-		planning->input_bytes[builder->reads[i].task] += (double)builder->extents[builder->reads[i].extent].bytes;
+		planning->input_bytes[builder->reads[i].task] +=
+		    (double)builder->extents[builder->reads[i].extent].bytes;
 	struct pa_forecast_options options = {
 	    .slots = input->slots, .seed = input->seed, .input_bytes = planning->input_bytes};
 	return pa_forecast_make(builder->arena, input->pipeline,

@@ -14,10 +14,10 @@
 #include "cache/manifest.h"
 #include "plan/plan.h"
 
-#define PA_PLANNING_MAX_FILE_EXTENTS  8192
-#define PA_PLANNING_LARGE_FILE_BYTES  (32u << 20)
-#define PA_PLANNING_PIECE_BYTES       (16u << 20)
-#define PA_PLANNING_MAX_PIECES        1024 /* of one file */
+#define PA_PLANNING_MAX_FILE_EXTENTS 8192
+#define PA_PLANNING_LARGE_FILE_BYTES (32u << 20)
+#define PA_PLANNING_PIECE_BYTES      (16u << 20)
+#define PA_PLANNING_MAX_PIECES       1024 /* of one file */
 
 /* A data set that can be loaded. */
 struct pa_planning_data_set {
@@ -45,8 +45,8 @@ struct pa_planning {
 	double *input_bytes; /* one per task: what it is expected to read */
 };
 
-int pa_planning_build(struct pa_arena *arena, const struct pa_planning_input *input,
-                      struct pa_planning *ret, struct pa_error *err);
+int pa_planning_build(struct pa_arena *arena, const struct pa_planning_input *input, struct pa_planning *ret,
+                      struct pa_error *err);
 
 /* "claim:NAME" of a mount that comes from outside the pipeline, else NULL. */
 const char *pa_planning_mount_data_set(struct pa_arena *arena, const struct pa_task_mount *mount);

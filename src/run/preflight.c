@@ -19,7 +19,10 @@ static const char *const plain_images[] = {
 
 /* Images of Python and a framework: enough when the program stands in the file and imports nothing else. */
 static const char *const python_images[] = {
-    "tensorflow/tensorflow", "pytorch/pytorch", "continuumio/miniconda3", "jupyter/base-notebook",
+    "tensorflow/tensorflow",
+    "pytorch/pytorch",
+    "continuumio/miniconda3",
+    "jupyter/base-notebook",
 };
 
 #define MAX_MODULE_BYTES 128
@@ -95,10 +98,11 @@ static const char *missing_import(const struct checking *checking, const char *p
 	for (const char *line = program; line != NULL && *line != '\0';) {
 		if (!tried && imported_module(line, module) &&
 		    !checking->options->has_python_module(checking->options->context, module))
-			return pa_arena_printf(checking->arena,
-			                       "its program imports %s, which Python does not find on this machine; "
-			                       "install it, or say how the task runs in `tasks:` of pipeahead.yaml",
-			                       module);
+			return pa_arena_printf(
+			    checking->arena,
+			    "its program imports %s, which Python does not find on this machine; "
+			    "install it, or say how the task runs in `tasks:` of pipeahead.yaml",
+			    module);
 		const char *text = line + strspn(line, " \t");
 		tried = strncmp(text, "try:", 4) == 0;
 		line = strchr(line, '\n');
@@ -114,7 +118,8 @@ static const char *check_imports(const struct checking *checking)
 
 	/* Shell programs may install what they need first. */
 	for (size_t i = 0; i < task->command_count; i++)
-		if (strstr(task->command[i], "pip install") != NULL || strstr(task->command[i], "'pip', 'install'") != NULL)
+		if (strstr(task->command[i], "pip install") != NULL ||
+		    strstr(task->command[i], "'pip', 'install'") != NULL)
 			return NULL;
 	for (size_t i = 1; i < task->command_count && reason == NULL; i++)
 		reason = missing_import(checking, task->command[i]);
@@ -171,7 +176,7 @@ static bool flags_name_claim(const struct pa_template *template_)
 	const char *first =
 	    pa_node_is_sequence(flags) && flags->count > 0 ? pa_node_text(flags->items[0]) : NULL;
 	return first && (strcmp(first, "pvc") == 0 || strcasecmp(first, "persistentvolumeclaim") == 0 ||
-			 strcasecmp(first, "persistentvolumeclaims") == 0);
+	                 strcasecmp(first, "persistentvolumeclaims") == 0);
 }
 
 static const char *check_resource(const struct checking *checking)
@@ -185,7 +190,7 @@ static const char *check_resource(const struct checking *checking)
 	if (known && claim)
 		return NULL;
 	return pa_arena_printf(checking->arena, "a resource template that would %.40s a %.80s in a cluster",
-			       action, kind ? kind : "resource");
+	                       action, kind ? kind : "resource");
 }
 
 static const char *check_kind(const struct checking *checking)
@@ -200,10 +205,10 @@ static const char *check_kind(const struct checking *checking)
 		return check_resource(checking);
 	case PA_TASK_UNRESOLVED:
 		return pa_arena_printf(checking->arena, "its template %s is not in this file",
-				       checking->task->template_name);
+		                       checking->task->template_name);
 	default:
 		return pa_arena_printf(checking->arena, "a template of kind %s needs a cluster",
-				       pa_task_kind_name(checking->task->kind));
+		                       pa_task_kind_name(checking->task->kind));
 	}
 }
 
@@ -228,7 +233,8 @@ static const char *check_command(const struct checking *checking)
 		    "its command `%s` is not on this machine (image %s); say how it runs in `tasks:` of "
 		    "pipeahead.yaml",
 		    command, task->image);
-	bool python = image_is_of(task->image, python_images, PA_ARRAY_LENGTH(python_images)) && is_whole_program(task);
+	bool python =
+	    image_is_of(task->image, python_images, PA_ARRAY_LENGTH(python_images)) && is_whole_program(task);
 	if (!pa_preflight_image_is_plain(task->image) && !python)
 		return pa_arena_printf(
 		    checking->arena,
@@ -260,7 +266,7 @@ static const char *check_environment(const struct checking *checking)
 	for (size_t i = 0; i < container->env_count + whole_count; i++) {
 		bool whole = i >= container->env_count;
 		const struct pa_node *holder = whole ? container->env_from->items[i - container->env_count]
-						     : container->env[i].value_from;
+		                                     : container->env[i].value_from;
 		for (size_t k = 0; k < sizeof(references) / sizeof(references[0]); k++) {
 			const struct pa_node *reference =
 			    references[k].whole == whole ? pa_node_get(holder, references[k].key) : NULL;
@@ -297,13 +303,13 @@ static bool is_scratch_claim(const struct checking *checking, const char *data_s
 }
 
 static const char *check_claim(const struct checking *checking, const struct pa_task_mount *mount,
-			       const struct pa_volume *volume)
+                               const struct pa_volume *volume)
 {
 	if (mount->created_by || volume->from_claim_template)
 		return NULL;
 	if (!mount->claim || strstr(mount->claim, "{{"))
 		return pa_arena_printf(checking->arena, "the claim of its volume %s is known only in the run",
-				       mount->volume);
+		                       mount->volume);
 	const char *data_set = pa_arena_printf(checking->arena, "claim:%s", mount->claim);
 	if (is_scratch_claim(checking, data_set) ||
 	    checking->options->has_source(checking->options->context, data_set))
@@ -327,7 +333,7 @@ static const char *check_mount(const struct checking *checking, const struct pa_
 	if (!secret && !config && strcmp(volume->kind, "projected") != 0 &&
 	    strcmp(volume->kind, "downward") != 0)
 		return pa_arena_printf(checking->arena, "its volume %s (%s) is on a cluster's node",
-				       volume->name, volume->kind);
+		                       volume->name, volume->kind);
 	const struct pa_node *source = pa_node_get(volume->node, secret ? "secret" : "configMap");
 	const char *name = pa_node_text(pa_node_get(source, secret ? "secretName" : "name"));
 	if (checking->configured || is_optional(source))
@@ -371,7 +377,7 @@ static const char *check_sub_paths(const struct checking *checking)
 		for (size_t k = 0; k < workflow->templates[i].call_count; k++) {
 			const struct pa_call *call = &workflow->templates[i].calls[k];
 			bool here = call->template_name && checking->template_->name &&
-				    strcmp(call->template_name, checking->template_->name) == 0;
+			            strcmp(call->template_name, checking->template_->name) == 0;
 			for (size_t j = 0; here && j < call->artifact_count; j++)
 				if (call->artifacts[j].sub_path)
 					return pa_arena_printf(
@@ -404,7 +410,7 @@ static const char *check_task(const struct checking *checking)
 	const struct pa_task *task = checking->task;
 	if (!checking->template_)
 		return pa_arena_printf(checking->arena, "its template %s is not in this file",
-				       task->template_name);
+		                       task->template_name);
 	const char *reason = check_kind(checking);
 	if (reason || task->kind == PA_TASK_RESOURCE)
 		return reason;
@@ -424,13 +430,13 @@ static const char *check_task(const struct checking *checking)
 }
 
 int pa_preflight_tasks(struct pa_arena *arena, const struct pa_pipeline *pipeline,
-		       const struct pa_preflight_options *options, struct pa_preflight_result **ret,
-		       struct pa_error *err)
+                       const struct pa_preflight_options *options, struct pa_preflight_result **ret,
+                       struct pa_error *err)
 {
 	if (!pipeline->workflow)
 		return pa_error_set(err, PA_ERROR_INPUT,
-				    "%s: a pipeline of format %s cannot be run here; only Argo workflows can",
-				    pipeline->file, pa_format_name(pipeline->format));
+		                    "%s: a pipeline of format %s cannot be run here; only Argo workflows can",
+		                    pipeline->file, pa_format_name(pipeline->format));
 	struct pa_preflight_result *results = pa_arena_array(arena, pipeline->task_count, sizeof(*results));
 	for (size_t i = 0; i < pipeline->task_count; i++) {
 		const struct pa_task *task = &pipeline->tasks[i];
@@ -451,7 +457,7 @@ int pa_preflight_tasks(struct pa_arena *arena, const struct pa_pipeline *pipelin
 
 /* "train, test (image …); load (claim …)": tasks with one reason stand together. */
 static size_t write_group(struct pa_buffer *out, const struct pa_preflight_result *results, size_t count,
-			  size_t first, bool *written)
+                          size_t first, bool *written)
 {
 	size_t named = 0;
 	pa_buffer_puts(out, out->length > 0 ? "; " : "");
@@ -466,7 +472,7 @@ static size_t write_group(struct pa_buffer *out, const struct pa_preflight_resul
 }
 
 int pa_preflight_check(const struct pa_pipeline *pipeline, const struct pa_preflight_options *options,
-		       struct pa_error *err)
+                       struct pa_error *err)
 {
 	struct pa_arena arena = PA_ARENA_INIT;
 	struct pa_preflight_result *results;
@@ -494,8 +500,8 @@ int pa_preflight_check(const struct pa_pipeline *pipeline, const struct pa_prefl
 	}
 	if (refused)
 		status = left > 0 ? pa_error_set(err, PA_ERROR_INPUT, "cannot run here: %s; and %zu more",
-						 out.data, left)
-				  : pa_error_set(err, PA_ERROR_INPUT, "cannot run here: %s", out.data);
+		                                 out.data, left)
+		                  : pa_error_set(err, PA_ERROR_INPUT, "cannot run here: %s", out.data);
 	pa_buffer_done(&out);
 	pa_arena_done(&arena);
 	return status;

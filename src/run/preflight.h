@@ -52,12 +52,12 @@ struct pa_preflight_result {
 
 /* One result for each task, in the pipeline's order. */
 int pa_preflight_tasks(struct pa_arena *arena, const struct pa_pipeline *pipeline,
-		       const struct pa_preflight_options *options, struct pa_preflight_result **ret,
-		       struct pa_error *err);
+                       const struct pa_preflight_options *options, struct pa_preflight_result **ret,
+                       struct pa_error *err);
 
 /* 0 when every task can run; else one message that names those that cannot, with the reasons. */
 int pa_preflight_check(const struct pa_pipeline *pipeline, const struct pa_preflight_options *options,
-		       struct pa_error *err);
+                       struct pa_error *err);
 
 /* "python:3.9", "docker.io/library/alpine", …: nothing in it but a system and a language. */
 bool pa_preflight_image_is_plain(const char *image);

@@ -41,7 +41,8 @@ void run_progress_plan(struct pa_run *run)
 	for (size_t i = 0; i < run->report->task_count; i++) {
 		const struct pa_run_task *task = &run->report->tasks[i];
 		fprintf(out, "  plan: %s starts at about %s, data: %s\n", task->id,
-		        pa_units_format_seconds(task->predicted_start_s, start, sizeof(start)), task->verdict);
+		        pa_units_format_seconds(task->predicted_start_s, start, sizeof(start)),
+		        task->verdict);
 	}
 	fflush(out);
 }
@@ -80,8 +81,9 @@ static void missing_bytes(const struct pa_run *run, uint32_t task, uint64_t *ret
 	*ret_missing = *ret_total = 0;
 	for (size_t i = 0; run->has_plan && i < input->read_count; i++) {
 		const struct pa_plan_extent *extent = &input->extents[input->reads[i].extent];
-		struct pa_extent range = {
-		    .path = extent->path, .offset_bytes = extent->offset_bytes, .length_bytes = extent->bytes};
+		struct pa_extent range = {.path = extent->path,
+		                          .offset_bytes = extent->offset_bytes,
+		                          .length_bytes = extent->bytes};
 		uint64_t resident_bytes = extent->bytes, total_bytes;
 		if (input->reads[i].task != task)
 			continue;
@@ -105,7 +107,8 @@ static double rate_bps(const struct pa_run *run)
 	oldest = newest > 20 ? newest - 20 : 0;
 	double seconds = report->samples[newest].at_s - report->samples[oldest].at_s;
 	return seconds > 0
-	           ? (double)(report->samples[newest].fetched_bytes - report->samples[oldest].fetched_bytes) / seconds
+	           ? (double)(report->samples[newest].fetched_bytes - report->samples[oldest].fetched_bytes) /
+	                 seconds
 	           : 0;
 }
 
@@ -136,7 +139,8 @@ static void draw_task(struct pa_run *run, uint32_t task)
 		missing_bytes(run, task, &missing, &total);
 		double rate = rate_bps(run);
 		if (total > 0)
-			fprintf(out, "  data %s of %s", pa_units_format_bytes(total - missing, done_text, sizeof(done_text)),
+			fprintf(out, "  data %s of %s",
+			        pa_units_format_bytes(total - missing, done_text, sizeof(done_text)),
 			        pa_units_format_bytes(total, total_text, sizeof(total_text)));
 		if (missing > 0 && rate > 0)
 			fprintf(out, ", %s left",

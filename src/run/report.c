@@ -8,7 +8,8 @@
 
 #include "base/units.h"
 
-bool pa_report_outputs_equal(const struct pa_run_report *a, const struct pa_run_report *b, struct pa_buffer *out)
+bool pa_report_outputs_equal(const struct pa_run_report *a, const struct pa_run_report *b,
+                             struct pa_buffer *out)
 {
 	size_t i = 0, j = 0;
 
@@ -102,10 +103,10 @@ static void print_tasks(const struct pa_run_report *report, struct pa_buffer *ou
 	for (size_t i = 0; i < report->task_count; i++)
 		if ((int)strlen(report->tasks[i].id) > width)
 			width = (int)strlen(report->tasks[i].id);
-	pa_buffer_printf(out, "%-*s %9s %9s %9s %9s %10s  %5s  %8s\n", width, "TASK", "START,", "REAL", "END,", "REAL",
-	                 "READ", "FROM", "STALLED");
-	pa_buffer_printf(out, "%-*s %9s %9s %9s %9s %10s %6s  %8s\n", width, "", "PREDICTED", "s", "PREDICTED", "s", "",
-	                 "MEMORY", "s");
+	pa_buffer_printf(out, "%-*s %9s %9s %9s %9s %10s  %5s  %8s\n", width, "TASK", "START,", "REAL",
+	                 "END,", "REAL", "READ", "FROM", "STALLED");
+	pa_buffer_printf(out, "%-*s %9s %9s %9s %9s %10s %6s  %8s\n", width, "", "PREDICTED", "s",
+	                 "PREDICTED", "s", "", "MEMORY", "s");
 	for (size_t i = 0; i < report->task_count; i++)
 		print_task(&report->tasks[i], width, out);
 }
@@ -116,17 +117,20 @@ static void print_totals(const struct pa_comparison *comparison, struct pa_buffe
 	char ahead[32], demand[32], peak[32], quota[32];
 	double error = pa_report_start_error(report);
 
-	pa_buffer_printf(out, "\nmakespan %.1f s, stalled %.2f s; loaded ahead %s, on demand %s; memory at most %s of %s\n",
-	                 report->makespan_s, report->stall_s,
-	                 pa_units_format_bytes(report->ahead_bytes, ahead, sizeof(ahead)),
-	                 pa_units_format_bytes(report->demand_bytes, demand, sizeof(demand)),
-	                 pa_units_format_bytes(report->peak_bytes, peak, sizeof(peak)),
-	                 pa_units_format_bytes(report->quota_bytes, quota, sizeof(quota)));
+	pa_buffer_printf(
+	    out,
+	    "\nmakespan %.1f s, stalled %.2f s; loaded ahead %s, on demand %s; memory at most %s of %s\n",
+	    report->makespan_s, report->stall_s,
+	    pa_units_format_bytes(report->ahead_bytes, ahead, sizeof(ahead)),
+	    pa_units_format_bytes(report->demand_bytes, demand, sizeof(demand)),
+	    pa_units_format_bytes(report->peak_bytes, peak, sizeof(peak)),
+	    pa_units_format_bytes(report->quota_bytes, quota, sizeof(quota)));
 	if (isnan(error))
 		return;
 	pa_buffer_printf(out, "predicted starts were off by %.1f%% of the makespan on average", 100 * error);
 	if (!isnan(comparison->previous_start_error))
-		pa_buffer_printf(out, "; in the run before, by %.1f%%", 100 * comparison->previous_start_error);
+		pa_buffer_printf(out, "; in the run before, by %.1f%%",
+		                 100 * comparison->previous_start_error);
 	pa_buffer_puts(out, "\n");
 }
 
@@ -136,8 +140,8 @@ static void print_row(const char *name, const struct pa_run_report *report, cons
 	double stall_s = pa_report_stall_s(report, local);
 	double cold_s = report == local ? 0 : pa_report_cold_start_s(report);
 
-	pa_buffer_printf(out, "%-20s %10.1f %10.2f %12.2f %12.2f\n", name, report->makespan_s, stall_s, cold_s,
-	                 fmax(0, stall_s - cold_s));
+	pa_buffer_printf(out, "%-20s %10.1f %10.2f %12.2f %12.2f\n", name, report->makespan_s, stall_s,
+	                 cold_s, fmax(0, stall_s - cold_s));
 }
 
 static void print_comparison(const struct pa_comparison *comparison, struct pa_buffer *out)
@@ -149,7 +153,8 @@ static void print_comparison(const struct pa_comparison *comparison, struct pa_b
 	double without_s = pa_report_stall_s(without, local) - pa_report_cold_start_s(without);
 	char rate[32], cap[32];
 
-	pa_buffer_printf(out, "\n%-20s %10s %10s %12s %12s\n", "", "MAKESPAN s", "STALL s", "COLD START s", "THE REST s");
+	pa_buffer_printf(out, "\n%-20s %10s %10s %12s %12s\n", "", "MAKESPAN s", "STALL s", "COLD START s",
+	                 "THE REST s");
 	print_row("without pipeahead", without, local, out);
 	print_row("with pipeahead", ahead, local, out);
 	print_row("all data local", local, local, out);
@@ -161,10 +166,11 @@ static void print_comparison(const struct pa_comparison *comparison, struct pa_b
 		pa_buffer_printf(out, "\nafter the cold start, %.1f%% of the stall is left\n",
 		                 100 * fmax(0, stall_s) / without_s);
 	if (without->sequential_bps > 0)
-		pa_buffer_printf(out, "without pipeahead a sequential reader gets %s of the source's %s (%.1f%%)\n",
-		                 pa_units_format_rate(without->sequential_bps, rate, sizeof(rate)),
-		                 pa_units_format_rate(without->cap_bps, cap, sizeof(cap)),
-		                 100 * without->sequential_bps / without->cap_bps);
+		pa_buffer_printf(
+		    out, "without pipeahead a sequential reader gets %s of the source's %s (%.1f%%)\n",
+		    pa_units_format_rate(without->sequential_bps, rate, sizeof(rate)),
+		    pa_units_format_rate(without->cap_bps, cap, sizeof(cap)),
+		    100 * without->sequential_bps / without->cap_bps);
 	pa_buffer_puts(out, "outputs of both: ");
 	if (pa_report_outputs_equal(ahead, without, out))
 		pa_buffer_printf(out, "%zu, equal byte for byte", ahead->output_count);
@@ -219,12 +225,14 @@ static json_t *tasks_to_json(const struct pa_run_report *report)
 		const struct pa_run_task *task = &report->tasks[i];
 		json_array_append_new(
 		    tasks,
-		    json_pack("{s:o, s:s, s:i, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:s}", "id", text(task->id), "outcome",
-		              task->outcome, "instances", (int)task->instances, "start_s", number(task->start_s), "end_s",
-		              number(task->end_s), "predicted_start_s", number(task->predicted_start_s),
-		              "predicted_end_s", number(task->predicted_end_s), "read_bytes", (json_int_t)task->read_bytes,
+		    json_pack("{s:o, s:s, s:i, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:s}", "id",
+		              text(task->id), "outcome", task->outcome, "instances", (int)task->instances,
+		              "start_s", number(task->start_s), "end_s", number(task->end_s),
+		              "predicted_start_s", number(task->predicted_start_s), "predicted_end_s",
+		              number(task->predicted_end_s), "read_bytes", (json_int_t)task->read_bytes,
 		              "memory_bytes", (json_int_t)task->memory_bytes, "written_bytes",
-		              (json_int_t)task->written_bytes, "stall_s", number(task->stall_s), "verdict", task->verdict));
+		              (json_int_t)task->written_bytes, "stall_s", number(task->stall_s), "verdict",
+		              task->verdict));
 	}
 	return tasks;
 }
@@ -232,13 +240,13 @@ static json_t *tasks_to_json(const struct pa_run_report *report)
 static json_t *run_to_json(const struct pa_run_report *report, const struct pa_run_report *local)
 {
 	return json_pack("{s:o, s:o, s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "makespan_s",
-	                 number(report->makespan_s), "stall_s", number(pa_report_stall_s(report, local)), "cold_start_s",
-	                 number(pa_report_cold_start_s(report)), "outcome", report->outcome, "message", text(report->message),
-	                 "fetched_bytes", (json_int_t)report->fetched_bytes, "ahead_bytes",
-	                 (json_int_t)report->ahead_bytes, "demand_bytes", (json_int_t)report->demand_bytes,
-	                 "evicted_bytes", (json_int_t)report->evicted_bytes, "peak_memory_bytes",
-	                 (json_int_t)report->peak_bytes, "memory_limit_bytes", (json_int_t)report->quota_bytes, "tasks",
-	                 tasks_to_json(report));
+	                 number(report->makespan_s), "stall_s", number(pa_report_stall_s(report, local)),
+	                 "cold_start_s", number(pa_report_cold_start_s(report)), "outcome", report->outcome,
+	                 "message", text(report->message), "fetched_bytes", (json_int_t)report->fetched_bytes,
+	                 "ahead_bytes", (json_int_t)report->ahead_bytes, "demand_bytes",
+	                 (json_int_t)report->demand_bytes, "evicted_bytes", (json_int_t)report->evicted_bytes,
+	                 "peak_memory_bytes", (json_int_t)report->peak_bytes, "memory_limit_bytes",
+	                 (json_int_t)report->quota_bytes, "tasks", tasks_to_json(report));
 }
 
 void pa_report_print_json(const struct pa_comparison *comparison, struct pa_buffer *out)
@@ -252,7 +260,8 @@ void pa_report_print_json(const struct pa_comparison *comparison, struct pa_buff
 		json_object_set_new(root, "slowed", text(ahead->slowed_text));
 	if (comparison->without != NULL && comparison->local != NULL) {
 		json_t *without = run_to_json(comparison->without, comparison->local);
-		json_object_set_new(without, "sequential_bytes_per_second", number(comparison->without->sequential_bps));
+		json_object_set_new(without, "sequential_bytes_per_second",
+		                    number(comparison->without->sequential_bps));
 		json_object_set_new(without, "cap_bytes_per_second", number(comparison->without->cap_bps));
 		json_object_set_new(root, "without", without);
 		json_object_set_new(root, "local_makespan_s", number(comparison->local->makespan_s));

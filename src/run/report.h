@@ -16,7 +16,8 @@ struct pa_comparison {
 };
 
 /* Same names, same bytes; the first difference is named in `out` (may be NULL). */
-bool pa_report_outputs_equal(const struct pa_run_report *a, const struct pa_run_report *b, struct pa_buffer *out);
+bool pa_report_outputs_equal(const struct pa_run_report *a, const struct pa_run_report *b,
+                             struct pa_buffer *out);
 /* Mean of |real - predicted| start over the tasks that ran, as a share of the makespan; NAN when nothing was predicted. */
 double pa_report_start_error(const struct pa_run_report *report);
 /* Stall of a run against the run with all data local, or, where `local` is NULL, by its own account. */

@@ -84,7 +84,8 @@ static void forget_ended(struct pa_run *run)
 }
 
 /* It could not be started: an error of this instance, told to the engine like any other. */
-static int fail_start(struct pa_run *run, struct run_instance *failed, const struct pa_error *why, struct pa_error *err)
+static int fail_start(struct pa_run *run, struct run_instance *failed, const struct pa_error *why,
+                      struct pa_error *err)
 {
 	const struct pa_instance *instance = failed->instance;
 	struct pa_instance_result result = {
@@ -146,7 +147,8 @@ static struct run_instance *next_to_start(struct pa_run *run)
 		struct run_instance *instance = run->live[i];
 		bool overdue = is_overdue(run, instance);
 		bool needs_slot = !overdue && instance->instance->template_->kind != PA_TEMPLATE_RESOURCE;
-		if (!isnan(instance->start_s) || instance->ended || (instance->not_before_s > now_s && !overdue) ||
+		if (!isnan(instance->start_s) || instance->ended ||
+		    (instance->not_before_s > now_s && !overdue) ||
 		    (needs_slot && run->running >= run->slots))
 			continue;
 		if (best == NULL || start_order(run, instance) < start_order(run, best))
@@ -297,8 +299,8 @@ static void take_sample(struct pa_run *run)
 	run->sampled_ns = pa_clock_ns();
 	thin_samples(run);
 	pa_cache_status(run->cache, &status);
-	report->samples = pa_arena_grow(&report->arena, report->samples, report->sample_count, &run->sample_capacity,
-	                                sizeof(*report->samples));
+	report->samples = pa_arena_grow(&report->arena, report->samples, report->sample_count,
+	                                &run->sample_capacity, sizeof(*report->samples));
 	report->samples[report->sample_count++] = (struct pa_run_sample){
 	    .at_s = run_now_s(run), .fetched_bytes = status.fetched_bytes, .used_bytes = status.used_bytes};
 }
@@ -361,14 +363,16 @@ static bool has_command(void *context, const char *name)
 /* Asks the Python that tasks get; one without an answer has nothing. */
 static bool has_python_module(void *context, const char *name)
 {
-	static const char find[] = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)";
+	static const char find[] =
+	    "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)";
 	const char *const arguments[] = {"python3", "-c", find, name, NULL};
 	char *const environment[] = {NULL};
 	int status = 0;
 	pid_t pid;
 
 	(void)context;
-	if (posix_spawn(&pid, "/usr/bin/python3", NULL, NULL, (char *const *)(uintptr_t)arguments, environment) != 0)
+	if (posix_spawn(&pid, "/usr/bin/python3", NULL, NULL, (char *const *)(uintptr_t)arguments,
+	                environment) != 0)
 		return false;
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
@@ -447,7 +451,8 @@ static void note_predictions(struct pa_run *run)
 		task->predicted_end_s = times->end_s;
 		pa_verdict_format(&run->plan.verdicts[i], task->verdict, sizeof(task->verdict));
 		forecast->tasks[i] = run->planning.forecast.tasks[i];
-		forecast->tasks[i].start_s = spread_of(times->start_early_s, times->start_s, times->start_late_s);
+		forecast->tasks[i].start_s =
+		    spread_of(times->start_early_s, times->start_s, times->start_late_s);
 		forecast->tasks[i].end_s = spread_of(times->end_early_s, times->end_s, times->end_late_s);
 	}
 }

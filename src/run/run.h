@@ -36,18 +36,19 @@ enum pa_run_mode { PA_RUN_AHEAD, PA_RUN_WITHOUT, PA_RUN_LOCAL };
 struct pa_run_options {
 	const struct pa_pipeline *pipeline;
 	const struct pa_config *config;
-	const struct pa_history *history;     /* NULL: none */
+	const struct pa_history *history; /* NULL: none */
 	const struct pa_name_value *arguments;
 	size_t argument_count;
 	enum pa_run_mode mode;
-	const char *run_name;    /* {{workflow.name}} */
-	const char *uid;         /* {{workflow.uid}}; the same for the runs of a comparison, so that paths made of it are */
-	const char *scratch;     /* pa_scratch_new() */
-	bool keep_outputs;       /* hash every output for a comparison */
-	bool quiet;              /* no progress lines */
-	bool terminal;           /* progress may redraw itself */
-	bool log_to_stderr;      /* tasks' own lines go to standard error (standard output carries JSON) */
-	int signal_fd;           /* a signalfd that does not block: a signal stops the run, the next kills it; -1: none */
+	const char *run_name; /* {{workflow.name}} */
+	const char
+	    *uid; /* {{workflow.uid}}; the same for the runs of a comparison, so that paths made of it are */
+	const char *scratch; /* pa_scratch_new() */
+	bool keep_outputs;   /* hash every output for a comparison */
+	bool quiet;          /* no progress lines */
+	bool terminal;       /* progress may redraw itself */
+	bool log_to_stderr;  /* tasks' own lines go to standard error (standard output carries JSON) */
+	int signal_fd; /* a signalfd that does not block: a signal stops the run, the next kills it; -1: none */
 };
 
 /* One task of the pipeline, all its instances together. */
@@ -112,11 +113,11 @@ struct pa_run_report {
 	size_t output_count;
 	uint64_t fetched_bytes, ahead_bytes, demand_bytes, evicted_bytes, bypassed_bytes, peak_bytes;
 	uint64_t quota_bytes;
-	double sequential_bps; /* without: what one reader gets, measured; 0: not measured */
-	double cap_bps;        /* of the source it was measured on; 0: none */
+	double sequential_bps;       /* without: what one reader gets, measured; 0: not measured */
+	double cap_bps;              /* of the source it was measured on; 0: none */
 	struct pa_forecast forecast; /* ahead: what the first plan said; else no tasks */
-	bool slowed;           /* a source has an added latency or a cap */
-	const char *slowed_text; /* says which and how */
+	bool slowed;                 /* a source has an added latency or a cap */
+	const char *slowed_text;     /* says which and how */
 	/* For the catalog: what was read, per task in order of first open; the sources in use, and, ahead, their data sets
 	 * as the run found them. */
 	struct pa_profile_read *profile;

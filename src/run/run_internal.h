@@ -30,8 +30,8 @@
 #include "run/sandbox.h"
 #include "run/sources.h"
 
-#define PA_RUN_LOG_TAIL_BYTES    2048
-#define PA_RUN_OPEN_DEADLINE_NS  (60LL * 1000000000)
+#define PA_RUN_LOG_TAIL_BYTES   2048
+#define PA_RUN_OPEN_DEADLINE_NS (60LL * 1000000000)
 /* A plan is made anew at least this often, if that does not cost too much. */
 #define PA_RUN_REPLAN_INTERVAL_NS (2LL * 1000000000)
 /* Planning takes at most one part in so many of the loop's time, after a first burst. */
@@ -42,23 +42,24 @@
 struct run_data_set {
 	const char *name; /* "claim:…", "uri:…" */
 	const struct pa_config_source *source;
-	const char *root;          /* path below the source's store */
-	struct pa_store *store;    /* of the source; owned by run->sources */
-	uint32_t link;             /* its index there */
+	const char *root;       /* path below the source's store */
+	struct pa_store *store; /* of the source; owned by run->sources */
+	uint32_t link;          /* its index there */
 	bool read_only;
-	struct pa_data_set *opened; /* ahead: for the whole run; else NULL */
-	struct pa_manifest *manifest; /* ahead: the one that was last planned with */
+	struct pa_data_set *opened;         /* ahead: for the whole run; else NULL */
+	struct pa_manifest *manifest;       /* ahead: the one that was last planned with */
 	struct pa_manifest *first_manifest; /* as the run found it: what differs later was written */
 };
 
 /* A data set, or a part of one, as one instance sees it. */
 struct run_view {
 	struct run_data_set *data_set;
-	const char *target;            /* path in the task */
-	const char *source_path;       /* what is bound there */
-	const char *root_path;         /* what it shows of the data set: a path in it */
-	struct pa_data_set *served;    /* whose files it shows through the mount; NULL: a folder of this machine */
-	struct pa_mount_view *view;    /* NULL: bound from memory (pin), or local */
+	const char *target;      /* path in the task */
+	const char *source_path; /* what is bound there */
+	const char *root_path;   /* what it shows of the data set: a path in it */
+	struct pa_data_set
+	    *served; /* whose files it shows through the mount; NULL: a folder of this machine */
+	struct pa_mount_view *view; /* NULL: bound from memory (pin), or local */
 	struct pa_pin *pin;
 	bool read_only;
 };
@@ -66,7 +67,7 @@ struct run_view {
 /* An instance that was given out by the engine. */
 struct run_instance {
 	const struct pa_instance *instance;
-	uint32_t task; /* index in the pipeline */
+	uint32_t task;              /* index in the pipeline */
 	const char *folder;         /* all that it has on disk; goes when it has ended */
 	const char *sandbox_folder; /* in it: the sandbox's scratch */
 	struct run_view *views;
@@ -74,16 +75,16 @@ struct run_instance {
 	struct pa_sandbox *sandbox; /* NULL: not running */
 	int output_fd;              /* read end of its standard output, -1 when closed */
 	int error_fd;
-	struct pa_buffer result;    /* its standard output when it is wanted */
-	struct pa_buffer line;      /* an unfinished line of its standard output */
+	struct pa_buffer result; /* its standard output when it is wanted */
+	struct pa_buffer line;   /* an unfinished line of its standard output */
 	struct pa_buffer error_line;
-	struct pa_buffer tail;      /* its last lines, for a failure's message */
+	struct pa_buffer tail;          /* its last lines, for a failure's message */
 	double ready_s, start_s, end_s; /* since submission; NAN: not yet */
-	double not_before_s;        /* a retry's back-off */
+	double not_before_s;            /* a retry's back-off */
 	struct pa_view_account account;
-	uint64_t artifact_bytes;    /* of its inputs */
-	const char *killed_why;     /* NULL: not by us */
-	enum pa_outcome outcome;    /* when it has ended */
+	uint64_t artifact_bytes; /* of its inputs */
+	const char *killed_why;  /* NULL: not by us */
+	enum pa_outcome outcome; /* when it has ended */
 	bool ended;
 };
 
@@ -106,12 +107,13 @@ struct pa_run {
 	struct pa_cache *cache; /* NULL in local mode */
 	struct pa_mount *mount;
 	const char *cache_folder, *mount_folder, *artifact_folder;
-	uint32_t next_file; /* numbers scratch names */
+	uint32_t next_file;              /* numbers scratch names */
 	struct run_instance **instances; /* all that were given out */
 	size_t instance_count, instance_capacity;
 	struct run_instance **live; /* those that have not ended, oldest first */
 	size_t live_count, live_capacity;
-	struct pa_data_set **cold; /* without: every task's own data sets, closed at the end: the kernel lets go of
+	struct pa_data_set *
+	    *cold; /* without: every task's own data sets, closed at the end: the kernel lets go of
 	                            * their files when it likes */
 	size_t cold_count, cold_capacity;
 	size_t running;
@@ -122,17 +124,17 @@ struct pa_run {
 	bool has_plan;
 	bool plan_due; /* something has happened since the last one */
 	int64_t planned_ns;
-	int64_t plan_cost_ns; /* of the last one */
+	int64_t plan_cost_ns;   /* of the last one */
 	int64_t plan_credit_ns; /* that plans may still cost; grows with time */
 	struct pa_run_report *report;
 	size_t sample_capacity;
 	size_t span_capacity, profile_capacity, output_capacity;
-	pthread_t watcher; /* takes the signals */
-	int stop_fd;       /* ends it; -1: there is none */
-	int wake_fd;       /* readable after a signal; -1 without watcher */
-	int signals;       /* taken so far; the watcher counts, with __atomic */
-	int interrupts;    /* of these, acted on */
-	bool stopped;      /* the workflow's time is over */
+	pthread_t watcher;   /* takes the signals */
+	int stop_fd;         /* ends it; -1: there is none */
+	int wake_fd;         /* readable after a signal; -1 without watcher */
+	int signals;         /* taken so far; the watcher counts, with __atomic */
+	int interrupts;      /* of these, acted on */
+	bool stopped;        /* the workflow's time is over */
 	volatile int cancel; /* non-zero: calls to sources give up */
 	int64_t kill_at_ns;
 	int64_t drawn_ns, sampled_ns; /* progress and picture */
@@ -175,14 +177,15 @@ int run_outputs_hash(struct pa_run *run, const struct pa_instance *instance, con
 int run_written_hash(struct pa_run *run, struct pa_error *err);
 
 /* tree_copy.c: files of a data set, straight from the cache. */
-int run_tree_find(struct pa_data_set *data_set, const char *path, struct pa_attributes *ret, struct pa_error *err);
-int run_tree_find_below(struct pa_data_set *data_set, uint64_t inode, const char *path, struct pa_attributes *ret,
-                        struct pa_error *err);
+int run_tree_find(struct pa_data_set *data_set, const char *path, struct pa_attributes *ret,
+                  struct pa_error *err);
+int run_tree_find_below(struct pa_data_set *data_set, uint64_t inode, const char *path,
+                        struct pa_attributes *ret, struct pa_error *err);
 /* The first `room` bytes. */
 int run_tree_read(struct pa_run *run, struct pa_data_set *data_set, uint64_t inode, char *data, size_t room,
                   size_t *ret_length, struct pa_error *err);
-int run_tree_copy(struct pa_run *run, struct pa_data_set *data_set, const struct pa_attributes *attributes, int folder,
-                  const char *name, struct pa_error *err);
+int run_tree_copy(struct pa_run *run, struct pa_data_set *data_set, const struct pa_attributes *attributes,
+                  int folder, const char *name, struct pa_error *err);
 
 /* task.c */
 int run_task_start(struct pa_run *run, struct run_instance *starting, struct pa_error *err);
@@ -192,8 +195,8 @@ int run_task_resource(struct pa_run *run, struct run_instance *starting, struct 
 int run_task_finish(struct pa_run *run, struct run_instance *running, struct pa_error *err);
 void run_task_release(struct pa_run *run, struct run_instance *instance);
 /* The outcome, to the engine. */
-int run_task_tell(struct pa_run *run, const struct pa_instance *instance, const struct pa_instance_result *result,
-                  struct pa_error *err);
+int run_task_tell(struct pa_run *run, const struct pa_instance *instance,
+                  const struct pa_instance_result *result, struct pa_error *err);
 
 /* task_output.c: takes some of what it has written; a task that writes all the time must not keep the loop from anything
  * else. */

@@ -58,10 +58,10 @@ static int check_path(const char *path, const char *what, struct pa_error *err)
 {
 	if (path[0] != '/' || has_parent_step(path))
 		return pa_error_set(err, PA_ERROR_INPUT,
-				    "%s \"%.500s\" must be an absolute path without \"..\"", what, path);
+		                    "%s \"%.500s\" must be an absolute path without \"..\"", what, path);
 	if (strlen(path) >= PATH_MAX)
 		return pa_error_set(err, PA_ERROR_INPUT, "%s \"%.100s…\" is over %d bytes long", what, path,
-				    PATH_MAX - 1);
+		                    PATH_MAX - 1);
 	return 0;
 }
 
@@ -73,12 +73,12 @@ static int check_bind(const struct pa_sandbox_bind *bind, struct pa_error *err)
 		return failed;
 	if (bind->target[strspn(bind->target, "/")] == '\0')
 		return pa_error_set(err, PA_ERROR_INPUT,
-				    "\"%.500s\" cannot be mounted at \"/\": give it a folder below it",
-				    bind->source);
+		                    "\"%.500s\" cannot be mounted at \"/\": give it a folder below it",
+		                    bind->source);
 	if (strlen(bind->source) >= PATH_MAX || (bind->sub_path && strlen(bind->sub_path) >= PATH_MAX))
 		return pa_error_set(err, PA_ERROR_INPUT,
-				    "what is to be mounted at \"%.500s\" has a path over %d bytes long",
-				    bind->target, PATH_MAX - 1);
+		                    "what is to be mounted at \"%.500s\" has a path over %d bytes long",
+		                    bind->target, PATH_MAX - 1);
 	if (bind->sub_path && (bind->sub_path[0] == '/' || has_parent_step(bind->sub_path)))
 		return pa_error_set(
 		    err, PA_ERROR_INPUT,
@@ -97,10 +97,10 @@ static int check_options(const struct pa_sandbox_options *options, struct pa_err
 		    "the task has no command; say how it runs here in `tasks:` of pipeahead.yaml");
 	if (options->bind_count > PA_TASK_MAX_BINDS)
 		return pa_error_set(err, PA_ERROR_INPUT, "a task can have %d mounts, not %zu",
-				    PA_TASK_MAX_BINDS, options->bind_count);
+		                    PA_TASK_MAX_BINDS, options->bind_count);
 	if (options->hostname && strlen(options->hostname) > MAX_HOSTNAME_BYTES)
 		return pa_error_set(err, PA_ERROR_INPUT, "the host name \"%.200s\" is over %d bytes long",
-				    options->hostname, MAX_HOSTNAME_BYTES);
+		                    options->hostname, MAX_HOSTNAME_BYTES);
 	if (options->working_directory)
 		failed = check_path(options->working_directory, "the working directory", err);
 	for (size_t i = 0; !failed && options->directories && options->directories[i]; i++)
@@ -135,7 +135,7 @@ static void __attribute__((noreturn)) become_task_init(int fds[PA_TASK_FD_COUNT]
 }
 
 static int clone_task_init(struct pa_sandbox *sandbox, int fds[PA_TASK_FD_COUNT], bool own_hostname,
-			   struct pa_error *err)
+                           struct pa_error *err)
 {
 	unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_PIDFD | SIGCHLD;
 	char **environment = environ;
@@ -160,8 +160,8 @@ static int clone_task_init(struct pa_sandbox *sandbox, int fds[PA_TASK_FD_COUNT]
 	sandbox->pid_fd = -1;
 	if (saved_errno == EPERM)
 		return pa_error_set(err, PA_ERROR_PERMANENT,
-				    "a task runs in namespaces of its own, for which pipeahead needs root "
-				    "(CAP_SYS_ADMIN); run it as root or in a privileged container");
+		                    "a task runs in namespaces of its own, for which pipeahead needs root "
+		                    "(CAP_SYS_ADMIN); run it as root or in a privileged container");
 	return pa_error_set_errno(err, saved_errno, "cannot start a process in namespaces of its own");
 }
 
@@ -184,7 +184,7 @@ static int make_spec_file(const struct pa_sandbox_options *options, int *ret_fd,
 			written += (size_t)count;
 		else if (count == 0 || errno != EINTR)
 			failed = pa_error_set_errno(err, count == 0 ? ENOSPC : errno,
-						    "cannot write a task's memory file");
+			                            "cannot write a task's memory file");
 	}
 	pa_buffer_done(&spec);
 	if (failed && fd >= 0)
@@ -388,7 +388,7 @@ int pa_sandbox_result(struct pa_sandbox *sandbox, struct pa_sandbox_exit *ret, s
 	}
 	if (waitid(P_PIDFD, (id_t)sandbox->pid_fd, &info, WEXITED | WNOHANG | WNOWAIT) != 0)
 		return pa_error_set_errno(err, errno, "cannot wait for a task's process %d",
-					  (int)sandbox->pid);
+		                          (int)sandbox->pid);
 	if (info.si_pid == 0)
 		return pa_error_set(err, PA_ERROR_TRANSIENT, "the task has not ended yet");
 	failed = read_totals(sandbox, &result, err);
@@ -396,7 +396,7 @@ int pa_sandbox_result(struct pa_sandbox *sandbox, struct pa_sandbox_exit *ret, s
 		return failed;
 	if (syscall(SYS_waitid, P_PIDFD, sandbox->pid_fd, &info, WEXITED, &usage) != 0)
 		return pa_error_set_errno(err, errno, "cannot wait for a task's process %d",
-					  (int)sandbox->pid);
+		                          (int)sandbox->pid);
 	cpu_us = microseconds(usage.ru_utime) + microseconds(usage.ru_stime);
 	if (cpu_us > sandbox->started.cpu_us)
 		result.cpu_s = (double)(cpu_us - sandbox->started.cpu_us) / US_PER_SECOND;
@@ -404,7 +404,7 @@ int pa_sandbox_result(struct pa_sandbox *sandbox, struct pa_sandbox_exit *ret, s
 		set_status(&result, record.wait_status);
 	else /* process 1 was killed, and the task with it */
 		set_status(&result,
-			   info.si_code == CLD_EXITED ? W_EXITCODE(info.si_status, 0) : info.si_status);
+		           info.si_code == CLD_EXITED ? W_EXITCODE(info.si_status, 0) : info.si_status);
 	sandbox->reaped = true;
 	sandbox->exit = result;
 	*ret = result;
@@ -488,12 +488,12 @@ static int open_in_layer(const char *scratch, const char *path, int *ret_fd, str
 
 	if (scratch_fd < 0)
 		return pa_error_set_errno(err, errno, "cannot open the scratch folder %.500s of a task",
-					  scratch);
+		                          scratch);
 	layer_fd = openat(scratch_fd, layer, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	rest += strspn(rest, "/");
 	if (layer_fd >= 0)
 		fd = pa_task_open_beneath(layer_fd, rest[0] ? rest : ".", O_PATH | O_NOFOLLOW,
-					  RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS);
+		                          RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS);
 	if (fd >= 0) {
 		*ret_fd = fd;
 		return 0;

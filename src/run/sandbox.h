@@ -25,22 +25,26 @@
 #include "base/error.h"
 
 struct pa_sandbox_bind {
-	const char *source;    /* an existing file or folder here */
-	const char *target;    /* absolute path in the task */
-	const char *sub_path;  /* below source; NULL: none.  Made as a folder if missing and writable, as Kubernetes does */
+	const char *source; /* an existing file or folder here */
+	const char *target; /* absolute path in the task */
+	const char *
+	    sub_path; /* below source; NULL: none.  Made as a folder if missing and writable, as Kubernetes does */
 	bool read_only;
 };
 
 struct pa_sandbox_options {
-	const char *const *command; /* NULL-terminated; looked up in PATH of `environment` inside the sandbox */
+	const char *const
+	    *command; /* NULL-terminated; looked up in PATH of `environment` inside the sandbox */
 	const char *const *environment; /* NULL-terminated "NAME=value" */
 	const char *working_directory;  /* made if missing; NULL: "/" */
-	const char *scratch;   /* an empty folder of the caller's, on a file system that can hold an overlay's upper layer */
+	const char *
+	    scratch; /* an empty folder of the caller's, on a file system that can hold an overlay's upper layer */
 	const struct pa_sandbox_bind *binds; /* applied in order of depth of target */
 	size_t bind_count;
-	const char *const *directories; /* NULL-terminated paths to make in the task, e.g. parents of outputs; or NULL */
-	int output_fd; /* its standard output; its standard input is /dev/null */
-	int error_fd;  /* its standard error; may be the same descriptor */
+	const char *const
+	    *directories; /* NULL-terminated paths to make in the task, e.g. parents of outputs; or NULL */
+	int output_fd;    /* its standard output; its standard input is /dev/null */
+	int error_fd;     /* its standard error; may be the same descriptor */
 	const char *hostname; /* NULL: unchanged (else a UTS namespace) */
 };
 
@@ -53,8 +57,8 @@ int pa_sandbox_fd(const struct pa_sandbox *sandbox);
 pid_t pa_sandbox_pid(const struct pa_sandbox *sandbox);
 
 struct pa_sandbox_exit {
-	int status;         /* exit code; 128 + signal when killed */
-	int signal;         /* 0: exited by itself */
+	int status;               /* exit code; 128 + signal when killed */
+	int signal;               /* 0: exited by itself */
 	uint64_t read_characters; /* rchar of all its processes: every byte read(2), page cache or not */
 	double cpu_s;
 };

@@ -45,10 +45,10 @@ struct pa_task_record {
 
 /* Appends the options to `spec`; PA_ERROR_INPUT past PA_TASK_MAX_SPEC_BYTES.  The buffer's limit is the caller's. */
 int pa_task_spec_write(const struct pa_sandbox_options *options, struct pa_buffer *spec,
-		       struct pa_error *err);
+                       struct pa_error *err);
 /* The options again (without its descriptors), pointing into `data` and the arena; binds sorted by depth of target. */
 int pa_task_spec_read(struct pa_arena *arena, const char *data, size_t bytes, struct pa_sandbox_options *ret,
-		      struct pa_error *err);
+                      struct pa_error *err);
 
 /* Builds the task's file tree and makes it the root and the working directory of this process, whose mount namespace
  * must be its own. */

@@ -22,9 +22,9 @@
 #define SCRATCH_LOCK_NAME "lock"
 /* Folders that are deeper than this below another are moved up to it: neither descriptors nor the length of a path limit
  * what can be removed. */
-#define SCRATCH_WALK_DEPTH       16
-#define SWEEP_TRIES              20
-#define SWEEP_PAUSE_NS           (50 * PA_NS_PER_MS)
+#define SCRATCH_WALK_DEPTH 16
+#define SWEEP_TRIES        20
+#define SWEEP_PAUSE_NS     (50 * PA_NS_PER_MS)
 
 struct pa_scratch {
 	char *path;
@@ -98,7 +98,8 @@ int pa_scratch_remove_tree(const char *path, struct pa_error *err)
 	if (rmdir(path) < 0 && errno == ENOTDIR)
 		(void)unlink(path);
 	if (lstat(path, &status) == 0)
-		return pa_error_set(err, PA_ERROR_PERMANENT, "%s: could not be removed; remove it by hand", path);
+		return pa_error_set(err, PA_ERROR_PERMANENT, "%s: could not be removed; remove it by hand",
+		                    path);
 	return 0;
 }
 
@@ -109,8 +110,8 @@ static int scratch_lock_root(bool make, struct pa_error *err)
 	char path[PATH_MAX];
 
 	if (make && mkdir(root, 0700) < 0 && errno != EEXIST)
-		return pa_error_set_errno(err, errno, "%s: the scratch folder cannot be made; set PIPEAHEAD_SCRATCH",
-		                          root);
+		return pa_error_set_errno(
+		    err, errno, "%s: the scratch folder cannot be made; set PIPEAHEAD_SCRATCH", root);
 	snprintf(path, sizeof(path), "%s/.lock", root);
 	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | (make ? O_CREAT : 0), 0600);
 	if (fd < 0)

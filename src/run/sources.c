@@ -37,8 +37,8 @@ static int open_store(struct pa_sources *sources, const struct pa_config *config
 		/* A root that is not there is a mistake in the configuration. */
 		if (err->class == PA_ERROR_NOT_FOUND)
 			err->class = PA_ERROR_INPUT;
-		return pa_error_wrap(err, "%s:%u:%u: source of %s", config->file, source->line, source->column,
-		                     source->claim != NULL ? source->claim : source->match);
+		return pa_error_wrap(err, "%s:%u:%u: source of %s", config->file, source->line,
+		                     source->column, source->claim != NULL ? source->claim : source->match);
 	}
 	sources->stores[sources->store_count] = (struct pa_source_store){.source = source, .store = store};
 	*ret_link = (uint32_t)sources->store_count++;
@@ -46,8 +46,8 @@ static int open_store(struct pa_sources *sources, const struct pa_config *config
 }
 
 /* Takes note of a data set that some task reads or writes. */
-static int add(struct pa_arena *arena, struct pa_sources *sources, const struct pa_config *config, const char *name,
-               bool read_only, struct pa_error *err)
+static int add(struct pa_arena *arena, struct pa_sources *sources, const struct pa_config *config,
+               const char *name, bool read_only, struct pa_error *err)
 {
 	if (name == NULL)
 		return 0;
@@ -74,8 +74,8 @@ static int add(struct pa_arena *arena, struct pa_sources *sources, const struct 
 	return result;
 }
 
-int pa_sources_open(struct pa_arena *arena, const struct pa_pipeline *pipeline, const struct pa_config *config,
-                    struct pa_sources *ret, struct pa_error *err)
+int pa_sources_open(struct pa_arena *arena, const struct pa_pipeline *pipeline,
+                    const struct pa_config *config, struct pa_sources *ret, struct pa_error *err)
 {
 	struct pa_sources sources = {0};
 	int result = 0;
@@ -85,10 +85,12 @@ int pa_sources_open(struct pa_arena *arena, const struct pa_pipeline *pipeline, 
 	for (size_t t = 0; t < pipeline->task_count && result == 0; t++) {
 		const struct pa_task *task = &pipeline->tasks[t];
 		for (size_t i = 0; i < task->mount_count && result == 0; i++)
-			result = add(arena, &sources, config, pa_planning_mount_data_set(arena, &task->mounts[i]),
-			             task->mounts[i].read_only, err);
+			result =
+			    add(arena, &sources, config, pa_planning_mount_data_set(arena, &task->mounts[i]),
+			        task->mounts[i].read_only, err);
 		for (size_t i = 0; i < task->input_count && result == 0; i++)
-			result = add(arena, &sources, config, pa_planning_input_data_set(arena, &task->inputs[i]), true, err);
+			result = add(arena, &sources, config,
+			             pa_planning_input_data_set(arena, &task->inputs[i]), true, err);
 	}
 	if (result < 0) {
 		pa_sources_close(&sources);

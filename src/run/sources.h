@@ -36,8 +36,8 @@ struct pa_sources {
 	size_t data_set_count;
 };
 
-int pa_sources_open(struct pa_arena *arena, const struct pa_pipeline *pipeline, const struct pa_config *config,
-                    struct pa_sources *ret, struct pa_error *err);
+int pa_sources_open(struct pa_arena *arena, const struct pa_pipeline *pipeline,
+                    const struct pa_config *config, struct pa_sources *ret, struct pa_error *err);
 void pa_sources_close(struct pa_sources *sources);
 /* One link per store, for the planner; `ret` has room for store_count. */
 void pa_sources_links(const struct pa_sources *sources, struct pa_plan_link *ret);

@@ -15,9 +15,9 @@
 #include "run/run_internal.h"
 #include "run/scratch.h"
 
-#define DEFAULT_PATH     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define SCRIPT_TARGET    "/argo/staging/script"
-#define MAX_INIT_BYTES   (1u << 20)
+#define DEFAULT_PATH        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define SCRIPT_TARGET       "/argo/staging/script"
+#define MAX_INIT_BYTES      (1u << 20)
 #define REFRESH_DEADLINE_NS (60LL * PA_NS_PER_SECOND)
 
 /* What a sandbox is started with, put together in the run's arena. */
@@ -110,15 +110,16 @@ static int open_cold(struct pa_run *run, const struct run_data_set *set, struct 
 	int result = pa_cache_open_data_set(run->cache, &options, &call, &opened, err);
 	if (result < 0)
 		return result;
-	run->cold = pa_arena_grow(&run->arena, run->cold, run->cold_count, &run->cold_capacity, sizeof(*run->cold));
+	run->cold =
+	    pa_arena_grow(&run->arena, run->cold, run->cold_count, &run->cold_capacity, sizeof(*run->cold));
 	run->cold[run->cold_count++] = opened;
 	*ret = opened;
 	return 0;
 }
 
 /* The next row of the history's profile, from `*index`, that is of this task and data set; NULL: no more. */
-static const struct pa_profile_read *next_profiled(const struct pa_run *run, uint32_t task, const char *data_set,
-                                                   size_t *index)
+static const struct pa_profile_read *next_profiled(const struct pa_run *run, uint32_t task,
+                                                   const char *data_set, size_t *index)
 {
 	const struct pa_history *history = run->options->history;
 	const char *id = run->options->pipeline->tasks[task].id;
@@ -166,9 +167,10 @@ static int open_view(struct pa_run *run, const struct run_instance *starting, st
 	if (run->options->mode == PA_RUN_LOCAL) {
 		view->source_path = run_data_local_path(run, view->data_set);
 		if (view->source_path == NULL)
-			return pa_error_set(err, PA_ERROR_INPUT,
-			                    "%s: is not on this machine, so no run with all data local can be made",
-			                    view->data_set->name);
+			return pa_error_set(
+			    err, PA_ERROR_INPUT,
+			    "%s: is not on this machine, so no run with all data local can be made",
+			    view->data_set->name);
 		return 0;
 	}
 	if (data_set == NULL && run->options->mode == PA_RUN_WITHOUT) {
@@ -190,18 +192,21 @@ static int open_view(struct pa_run *run, const struct run_instance *starting, st
 	return 0;
 }
 
-static int add_data_view(struct launch *launch, const char *data_set, const char *target, const char *sub_path,
-                         bool read_only, struct pa_error *err)
+static int add_data_view(struct launch *launch, const char *data_set, const char *target,
+                         const char *sub_path, bool read_only, struct pa_error *err)
 {
 	struct run_instance *starting = launch->starting;
-	struct run_view view = {
-	    .data_set = run_data_find(launch->run, data_set), .target = target, .read_only = read_only, .root_path = ""};
+	struct run_view view = {.data_set = run_data_find(launch->run, data_set),
+	                        .target = target,
+	                        .read_only = read_only,
+	                        .root_path = ""};
 
 	/* What its source calls read-only stays so whichever way it is bound. */
 	if (view.data_set != NULL && view.data_set->read_only)
 		view.read_only = read_only = true;
 	if (view.data_set == NULL)
-		return pa_error_set(err, PA_ERROR_INPUT, "task %s: %s has no source; add it to `sources:` in pipeahead.yaml",
+		return pa_error_set(err, PA_ERROR_INPUT,
+		                    "task %s: %s has no source; add it to `sources:` in pipeahead.yaml",
 		                    starting->instance->task_id, data_set);
 	int result = open_view(launch->run, starting, &view, err);
 	if (sub_path != NULL)
@@ -214,7 +219,8 @@ static int add_data_view(struct launch *launch, const char *data_set, const char
 
 /* --- volumes --- */
 
-static int scratch_claim(struct pa_run *run, const char *name, bool make, const char **ret, struct pa_error *err)
+static int scratch_claim(struct pa_run *run, const char *name, bool make, const char **ret,
+                         struct pa_error *err)
 {
 	for (size_t i = 0; i < run->scratch_claim_count; i++) {
 		if (strcmp(run->scratch_claims[i].name, name) == 0) {
@@ -225,13 +231,13 @@ static int scratch_claim(struct pa_run *run, const char *name, bool make, const 
 	*ret = NULL;
 	if (!make)
 		return 0;
-	const char *path = pa_arena_printf(&run->arena, "%s/claim-%u", run->options->scratch, run->next_file++);
+	const char *path =
+	    pa_arena_printf(&run->arena, "%s/claim-%u", run->options->scratch, run->next_file++);
 	int result = make_folder(path, err);
 	if (result < 0)
 		return result;
-	run->scratch_claims =
-	    pa_arena_grow(&run->arena, run->scratch_claims, run->scratch_claim_count, &run->scratch_claim_capacity,
-	                  sizeof(*run->scratch_claims));
+	run->scratch_claims = pa_arena_grow(&run->arena, run->scratch_claims, run->scratch_claim_count,
+	                                    &run->scratch_claim_capacity, sizeof(*run->scratch_claims));
 	run->scratch_claims[run->scratch_claim_count++] =
 	    (struct run_scratch_claim){.name = pa_arena_strdup(&run->arena, name), .path = path};
 	*ret = path;
@@ -259,14 +265,15 @@ static int add_mount(struct launch *launch, const struct pa_instance_mount *moun
 	if (strcmp(mount->kind, "pvc") == 0 && !mount->claim_template && mount->claim != NULL) {
 		result = scratch_claim(run, mount->claim, false, &folder, err);
 		if (result == 0 && folder == NULL)
-			return add_data_view(launch, pa_arena_printf(&run->arena, "claim:%s", mount->claim), target,
-			                     mount->sub_path, mount->read_only, err);
+			return add_data_view(launch, pa_arena_printf(&run->arena, "claim:%s", mount->claim),
+			                     target, mount->sub_path, mount->read_only, err);
 	} else if (strcmp(mount->kind, "pvc") == 0) {
-		result = scratch_claim(run, pa_arena_printf(&run->arena, "{template}%s", mount->volume), true, &folder,
-		                       err);
+		result = scratch_claim(run, pa_arena_printf(&run->arena, "{template}%s", mount->volume), true,
+		                       &folder, err);
 	} else {
 		/* emptyDir and what the preflight lets pass as empty: one folder for each volume of this instance. */
-		folder = pa_arena_printf(&run->arena, "%s/volume-%s", launch->starting->folder, mount->volume);
+		folder =
+		    pa_arena_printf(&run->arena, "%s/volume-%s", launch->starting->folder, mount->volume);
 		result = make_folder(folder, err);
 	}
 	if (result < 0)
@@ -290,7 +297,8 @@ static int add_input(struct launch *launch, const struct pa_instance_artifact *i
 			return -(int)err->class;
 	}
 	if (source == NULL && input->uri != NULL)
-		return add_data_view(launch, pa_arena_printf(&run->arena, "uri:%s", input->uri), target, NULL, true, err);
+		return add_data_view(launch, pa_arena_printf(&run->arena, "uri:%s", input->uri), target, NULL,
+		                     true, err);
 	if (source == NULL) {
 		if (input->optional)
 			return 0;
@@ -419,7 +427,8 @@ static void add_environment(struct launch *launch)
 	struct pa_arena *arena = &launch->run->arena;
 	size_t configured_count = configured != NULL ? configured->env_count : 0, n = 0;
 
-	launch->environment = pa_arena_array(arena, instance->env_count + configured_count + 4, sizeof(char *));
+	launch->environment =
+	    pa_arena_array(arena, instance->env_count + configured_count + 4, sizeof(char *));
 	launch->environment[n++] = DEFAULT_PATH;
 	launch->environment[n++] = "HOME=/root";
 	launch->environment[n++] = "LANG=C.UTF-8";
@@ -441,8 +450,8 @@ static void add_directories(struct launch *launch)
 	for (size_t i = 0; i < count; i++) {
 		const struct pa_instance_output *output =
 		    i < instance->output_parameter_count
-		        ? &instance->output_parameters[i]
-		        : &instance->output_artifacts[i - instance->output_parameter_count];
+			? &instance->output_parameters[i]
+			: &instance->output_artifacts[i - instance->output_parameter_count];
 		if (output->path == NULL || output->path[0] != '/')
 			continue;
 		char *folder = pa_arena_strdup(&launch->run->arena, output->path);
@@ -525,13 +534,13 @@ int run_task_start(struct pa_run *run, struct run_instance *starting, struct pa_
 
 /* --- the end --- */
 
-static void add_profile(struct pa_run *run, const struct run_instance *ended, const char *data_set, const char *path,
-                        uint64_t read_bytes, double first_open_s)
+static void add_profile(struct pa_run *run, const struct run_instance *ended, const char *data_set,
+                        const char *path, uint64_t read_bytes, double first_open_s)
 {
 	struct pa_run_report *report = run->report;
 
-	report->profile = pa_arena_grow(&report->arena, report->profile, report->profile_count, &run->profile_capacity,
-	                                sizeof(*report->profile));
+	report->profile = pa_arena_grow(&report->arena, report->profile, report->profile_count,
+	                                &run->profile_capacity, sizeof(*report->profile));
 	report->profile[report->profile_count++] = (struct pa_profile_read){
 	    .task_id = run->options->pipeline->tasks[ended->task].id,
 	    .data_set = pa_arena_strdup(&report->arena, data_set),
@@ -555,7 +564,8 @@ static void note_profile(struct pa_run *run, const struct run_instance *ended, c
 			continue;
 		double first_open_s =
 		    (double)(accesses[i].first_open_ns - run->start_ns) / PA_NS_PER_SECOND - ended->start_s;
-		add_profile(run, ended, view->data_set->name, accesses[i].path, accesses[i].read_bytes, first_open_s);
+		add_profile(run, ended, view->data_set->name, accesses[i].path, accesses[i].read_bytes,
+		            first_open_s);
 		read++;
 	}
 	if (read == 0) /* a data set that is mounted and not read is known, too */
@@ -564,7 +574,8 @@ static void note_profile(struct pa_run *run, const struct run_instance *ended, c
 }
 
 /* What a task read of a bound data set is taken to be what it read before. */
-static uint64_t repeat_profile(struct pa_run *run, const struct run_instance *ended, const struct run_view *view)
+static uint64_t repeat_profile(struct pa_run *run, const struct run_instance *ended,
+                               const struct run_view *view)
 {
 	const struct pa_profile_read *read;
 	uint64_t bytes = 0;
@@ -640,13 +651,14 @@ static const char *failure_message(struct pa_run *run, const struct run_instance
 	if (ended->killed_why != NULL)
 		return pa_arena_printf(&run->arena, "killed: %s%s", ended->killed_why, source);
 	if (end->signal != 0)
-		return pa_arena_printf(&run->arena, "ended by signal %d (%s)%s", end->signal, strsignal(end->signal),
-		                       source);
-	return pa_arena_printf(&run->arena, "ended with exit code %d%s%s", end->status, run_output_last_line(run, ended), source);
+		return pa_arena_printf(&run->arena, "ended by signal %d (%s)%s", end->signal,
+		                       strsignal(end->signal), source);
+	return pa_arena_printf(&run->arena, "ended with exit code %d%s%s", end->status,
+	                       run_output_last_line(run, ended), source);
 }
 
-int run_task_tell(struct pa_run *run, const struct pa_instance *instance, const struct pa_instance_result *result,
-                  struct pa_error *err)
+int run_task_tell(struct pa_run *run, const struct pa_instance *instance,
+                  const struct pa_instance_result *result, struct pa_error *err)
 {
 	int told = pa_engine_finish(run->engine, instance, result, err);
 
@@ -660,8 +672,10 @@ int run_task_finish(struct pa_run *run, struct run_instance *running, struct pa_
 	const struct pa_instance *instance = running->instance;
 	struct pa_error output_error = PA_ERROR_INIT;
 	struct pa_sandbox_exit end;
-	const char **parameters = pa_arena_array(&run->arena, instance->output_parameter_count + 1, sizeof(char *));
-	const char **artifacts = pa_arena_array(&run->arena, instance->output_artifact_count + 1, sizeof(char *));
+	const char **parameters =
+	    pa_arena_array(&run->arena, instance->output_parameter_count + 1, sizeof(char *));
+	const char **artifacts =
+	    pa_arena_array(&run->arena, instance->output_artifact_count + 1, sizeof(char *));
 	struct pa_instance_result result = {
 	    .outcome = PA_OUTCOME_SUCCEEDED, .parameters = parameters, .artifacts = artifacts};
 
@@ -673,7 +687,8 @@ int run_task_finish(struct pa_run *run, struct run_instance *running, struct pa_
 	if (end.status != 0 || end.signal != 0) {
 		result.outcome = PA_OUTCOME_FAILED;
 		result.message = failure_message(run, running, &end);
-	} else if ((instance->wants_result && run_output_result(running, &result.result, &output_error) < 0) ||
+	} else if ((instance->wants_result &&
+	            run_output_result(running, &result.result, &output_error) < 0) ||
 	           run_outputs_take(run, running, parameters, artifacts, &output_error) < 0) {
 		result.outcome = PA_OUTCOME_ERROR;
 		result.message = output_error.message;
@@ -690,8 +705,8 @@ int run_task_finish(struct pa_run *run, struct run_instance *running, struct pa_
 
 /* --- resource templates: claims that the pipeline makes and takes away --- */
 
-static const char *resource_output(struct pa_run *run, const struct pa_instance_output *output, const char *name,
-                                   const char *manifest, const struct pa_node *root)
+static const char *resource_output(struct pa_run *run, const struct pa_instance_output *output,
+                                   const char *name, const char *manifest, const struct pa_node *root)
 {
 	const char *size = pa_node_text(pa_node_path(root, "spec.resources.requests.storage"));
 	const char *path = output->json_path != NULL ? output->json_path : "";
@@ -709,8 +724,10 @@ int run_task_resource(struct pa_run *run, struct run_instance *starting, struct 
 {
 	const struct pa_instance *instance = starting->instance;
 	const char *manifest = instance->resource_manifest != NULL ? instance->resource_manifest : "";
-	const char **parameters = pa_arena_array(&run->arena, instance->output_parameter_count + 1, sizeof(char *));
-	const char **artifacts = pa_arena_array(&run->arena, instance->output_artifact_count + 1, sizeof(char *));
+	const char **parameters =
+	    pa_arena_array(&run->arena, instance->output_parameter_count + 1, sizeof(char *));
+	const char **artifacts =
+	    pa_arena_array(&run->arena, instance->output_artifact_count + 1, sizeof(char *));
 	struct pa_instance_result result = {
 	    .outcome = PA_OUTCOME_SUCCEEDED, .parameters = parameters, .artifacts = artifacts};
 	struct pa_document *documents = NULL;
@@ -718,7 +735,8 @@ int run_task_resource(struct pa_run *run, struct run_instance *starting, struct 
 	const char *folder;
 
 	starting->start_s = run_now_s(run);
-	if (pa_document_read(&run->arena, "manifest", manifest, strlen(manifest), &documents, &document_count, err) < 0)
+	if (pa_document_read(&run->arena, "manifest", manifest, strlen(manifest), &documents, &document_count,
+	                     err) < 0)
 		return pa_error_wrap(err, "task %s", instance->task_id);
 	const struct pa_node *root = document_count > 0 ? documents[0].root : NULL;
 	const char *name = pa_node_text(pa_node_path(root, "metadata.name"));
@@ -729,7 +747,8 @@ int run_task_resource(struct pa_run *run, struct run_instance *starting, struct 
 	    scratch_claim(run, name, true, &folder, err) < 0)
 		return -(int)err->class;
 	for (size_t i = 0; i < instance->output_parameter_count; i++)
-		parameters[i] = resource_output(run, &instance->output_parameters[i], name != NULL ? name : "", manifest, root);
+		parameters[i] = resource_output(run, &instance->output_parameters[i],
+		                                name != NULL ? name : "", manifest, root);
 	starting->end_s = run_now_s(run);
 	starting->outcome = result.outcome;
 	starting->ended = true;

@@ -48,7 +48,7 @@ static int drop_capabilities(struct pa_error *err)
 	for (unsigned long capability = 0; prctl(PR_CAPBSET_READ, capability) >= 0; capability++) {
 		if (!(kept >> capability & 1) && prctl(PR_CAPBSET_DROP, capability) != 0)
 			return pa_error_set_errno(err, errno, "cannot take capability %lu from the task",
-						  capability);
+			                          capability);
 	}
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	if (syscall(SYS_capget, &header, data) != 0)
@@ -79,9 +79,9 @@ static int say_what_is_missing(const char *path, struct pa_error *err)
 	interpreter = line + 2 + strspn(line + 2, " \t");
 	interpreter[strcspn(interpreter, " \t\r\n")] = '\0';
 	return pa_error_set(err, PA_ERROR_INPUT,
-			    "command \"%.300s\" starts with \"#!%s\", and that interpreter is not on this "
-			    "machine; " HOW_TO_RUN,
-			    path, interpreter);
+	                    "command \"%.300s\" starts with \"#!%s\", and that interpreter is not on this "
+	                    "machine; " HOW_TO_RUN,
+	                    path, interpreter);
 }
 
 static int say_why_not(const char *path, int os_errno, struct pa_error *err)
@@ -102,7 +102,7 @@ static int say_why_not(const char *path, int os_errno, struct pa_error *err)
 		    path);
 	if (os_errno == ENOENT || os_errno == ENOTDIR)
 		return pa_error_set(err, PA_ERROR_INPUT,
-				    "command \"%.300s\" is not on this machine; " HOW_TO_RUN, path);
+		                    "command \"%.300s\" is not on this machine; " HOW_TO_RUN, path);
 	return pa_error_set_errno(err, os_errno, "cannot run command \"%.300s\"", path);
 }
 
@@ -222,7 +222,7 @@ static int read_spec(struct pa_arena *arena, struct pa_sandbox_options *ret, str
 	if (fstat(PA_TASK_FD_SPEC, &status) != 0 || !S_ISREG(status.st_mode) ||
 	    status.st_size > PA_TASK_MAX_SPEC_BYTES)
 		return pa_error_set(err, PA_ERROR_USAGE,
-				    "task-init is started by pipeahead itself, not by hand");
+		                    "task-init is started by pipeahead itself, not by hand");
 	data = pa_arena_alloc(arena, (size_t)status.st_size);
 	if (pread(PA_TASK_FD_SPEC, data, (size_t)status.st_size, 0) != status.st_size)
 		return pa_error_set_errno(err, errno, "cannot read the task's memory file");
@@ -238,7 +238,7 @@ static void note_own_usage(struct pa_task_record *record)
 	pa_task_read_characters("/proc/self/io", &record->read_characters, &ignored);
 	getrusage(RUSAGE_SELF, &usage);
 	record->cpu_us = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000u +
-			 (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+	                 (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
 /* Reaps whatever ended; true when the command did. */
@@ -301,13 +301,13 @@ static int supervise(pid_t command, int signal_fd)
 			end_leftovers();
 			send_record(PA_TASK_FD_STATUS, &record);
 			return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status)
-							: WEXITSTATUS(wait_status);
+			                                : WEXITSTATUS(wait_status);
 		}
 	}
 }
 
 static int set_up(struct pa_arena *arena, struct pa_sandbox_options *ret_options, int *ret_signal_fd,
-		  struct pa_error *err)
+                  struct pa_error *err)
 {
 	sigset_t watched;
 	int signal_fd, failed = read_spec(arena, ret_options, err);

@@ -42,13 +42,13 @@ static int explain_scratch(const struct layers *layers, const char *over, struct
 		    "PIPEAHEAD_SCRATCH to a folder on a tmpfs or on a local disk (ext4, xfs)",
 		    layers->scratch, over);
 	return pa_error_set_errno(err, errno,
-				  "cannot mount an overlay over %.300s with its changes in %.300s", over,
-				  layers->scratch);
+	                          "cannot mount an overlay over %.300s with its changes in %.300s", over,
+	                          layers->scratch);
 }
 
 /* An overlay, not yet attached: `lower_fd` seen through, `upper_fd` written to. */
 static int make_overlay(struct layers *layers, int lower_fd, int upper_fd, const char *over, int *ret_tree_fd,
-			struct pa_error *err)
+                        struct pa_error *err)
 {
 	char name[32], lower[64], upper[64], work[64];
 	PA_AUTO_CLOSE int work_fd = -1;
@@ -85,7 +85,7 @@ static int make_whole(struct layers *layers, int point_fd, struct pa_error *err)
 
 	if (!failed && pa_task_attach(tree_fd, point_fd) != 0)
 		failed = pa_error_set_errno(err, errno, "cannot mount the task's root at %.500s/root",
-					    layers->scratch);
+		                            layers->scratch);
 	return failed;
 }
 
@@ -131,7 +131,7 @@ static int show_file(const char *path, int upper_fd, int root_fd, const char *na
 static bool is_bare(const struct layers *layers, int folder_fd, const struct stat *status)
 {
 	int fd = status->st_dev == layers->device ? openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-						  : -1;
+	                                          : -1;
 	DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
 	unsigned int count = 0;
 
@@ -149,7 +149,7 @@ static bool is_bare(const struct layers *layers, int folder_fd, const struct sta
 }
 
 static int show_folder(struct layers *layers, const char *path, int upper_fd, int root_fd, const char *name,
-		       const struct stat *status, struct pa_error *err)
+                       const struct stat *status, struct pa_error *err)
 {
 	PA_AUTO_CLOSE int lower_fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	PA_AUTO_CLOSE int layer_fd = copy_folder(upper_fd, name, status);
@@ -170,10 +170,10 @@ static int show_folder(struct layers *layers, const char *path, int upper_fd, in
 }
 
 static int split_folder(struct layers *layers, const char *path, int upper_fd, int root_fd,
-			struct pa_error *err);
+                        struct pa_error *err);
 
 static int split_way(struct layers *layers, const char *path, int upper_fd, int root_fd, const char *name,
-		     const struct stat *status, struct pa_error *err)
+                     const struct stat *status, struct pa_error *err)
 {
 	PA_AUTO_CLOSE int layer_fd = copy_folder(upper_fd, name, status);
 	PA_AUTO_CLOSE int point_fd = openat(root_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -187,7 +187,7 @@ static int split_way(struct layers *layers, const char *path, int upper_fd, int 
 }
 
 static int show_entry(struct layers *layers, const char *path, int upper_fd, int root_fd, const char *name,
-		      struct pa_error *err)
+                      struct pa_error *err)
 {
 	struct stat status;
 
@@ -212,7 +212,7 @@ static int show_entry(struct layers *layers, const char *path, int upper_fd, int
 
 /* `path` here, `upper_fd` in scratch/upper, `root_fd` in the task's root are the same folder. */
 static int split_folder(struct layers *layers, const char *path, int upper_fd, int root_fd,
-			struct pa_error *err)
+                        struct pa_error *err)
 {
 	DIR *folder = opendir(path);
 	struct dirent *entry;
@@ -245,7 +245,7 @@ static int make_split(struct layers *layers, int point_fd, struct pa_error *err)
 
 	if (!real_scratch || tree_fd < 0 || pa_task_attach(tree_fd, point_fd) != 0)
 		return pa_error_set_errno(err, errno, "cannot mount the task's root at %.500s/root",
-					  layers->scratch);
+		                          layers->scratch);
 	root_fd = openat(layers->scratch_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root_fd < 0)
 		return pa_error_set_errno(err, errno, "cannot open %.500s/root", layers->scratch);
@@ -256,7 +256,7 @@ static int make_split(struct layers *layers, int point_fd, struct pa_error *err)
 /* ---- the whole ---- */
 
 static int make_scratch_folder(const struct layers *layers, const char *name, mode_t mode,
-			       struct pa_error *err)
+                               struct pa_error *err)
 {
 	if (mkdirat(layers->scratch_fd, name, 0755) != 0) {
 		if (errno == EEXIST)
@@ -268,7 +268,7 @@ static int make_scratch_folder(const struct layers *layers, const char *name, mo
 	}
 	if (fchmodat(layers->scratch_fd, name, mode, 0) != 0)
 		return pa_error_set_errno(err, errno, "cannot set the mode of %.500s/%s", layers->scratch,
-					  name);
+		                          name);
 	return 0;
 }
 
@@ -278,7 +278,7 @@ static int make_scratch_folders(const struct layers *layers, struct pa_error *er
 		const char *name;
 		mode_t mode;
 	} folders[] = {{"upper", 0755}, {"work", 0755},     {"root", 0755},
-		       {"tmp", 01777},  {"var_tmp", 01777}, {"run", 0755}};
+	               {"tmp", 01777},  {"var_tmp", 01777}, {"run", 0755}};
 	int failed = 0;
 
 	for (size_t i = 0; !failed && i < PA_ARRAY_LENGTH(folders); i++)
@@ -301,7 +301,7 @@ int pa_task_layers_mount(const char *scratch, int scratch_fd, int *ret_root_fd, 
 	layers.upper_fd = upper_fd;
 	layers.device = here.st_dev;
 	failed = here.st_dev == there.st_dev ? make_split(&layers, point_fd, err)
-					     : make_whole(&layers, point_fd, err);
+	                                     : make_whole(&layers, point_fd, err);
 	if (failed)
 		return failed;
 	root_fd = openat(scratch_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);

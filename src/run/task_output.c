@@ -12,8 +12,8 @@
 #define MAX_LINE_BYTES 8192
 
 /* Whole lines go to the user; a last one without newline at the end of the stream, or when it grows too long. */
-static void pass_lines(struct pa_run *run, struct run_instance *running, struct pa_buffer *line, const char *data,
-                       size_t bytes)
+static void pass_lines(struct pa_run *run, struct run_instance *running, struct pa_buffer *line,
+                       const char *data, size_t bytes)
 {
 	for (size_t i = 0; i < bytes; i++) {
 		if (data[i] != '\n' && line->length < MAX_LINE_BYTES - 1) {
@@ -100,14 +100,16 @@ int run_output_result(struct run_instance *ended, const char **ret, struct pa_er
 	struct pa_buffer *text = &ended->result;
 
 	if (text->overflowed)
-		return pa_error_set(err, PA_ERROR_PERMANENT,
-		                    "its standard output, which other tasks take as outputs.result, is larger than %u "
-		                    "KiB; pass it as an artifact",
-		                    PA_ENGINE_MAX_PARAMETER_BYTES >> 10);
+		return pa_error_set(
+		    err, PA_ERROR_PERMANENT,
+		    "its standard output, which other tasks take as outputs.result, is larger than %u "
+		    "KiB; pass it as an artifact",
+		    PA_ENGINE_MAX_PARAMETER_BYTES >> 10);
 	if (text->length > 0 && memchr(text->data, '\0', text->length) != NULL)
-		return pa_error_set(err, PA_ERROR_PERMANENT,
-		                    "its standard output, which other tasks take as outputs.result, holds a NUL byte; "
-		                    "pass it as an artifact");
+		return pa_error_set(
+		    err, PA_ERROR_PERMANENT,
+		    "its standard output, which other tasks take as outputs.result, holds a NUL byte; "
+		    "pass it as an artifact");
 	while (text->length > 0 && text->data[text->length - 1] == '\n')
 		text->data[--text->length] = '\0';
 	*ret = text->data;

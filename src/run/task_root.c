@@ -95,7 +95,7 @@ static int open_or_make_file(int root_fd, const char *path)
 }
 
 static int open_mount_point(int root_fd, const char *target, bool is_folder, int *ret_fd,
-			    struct pa_error *err)
+                            struct pa_error *err)
 {
 	int fd =
 	    is_folder ? open_or_make_folder(root_fd, target, IN_ROOT) : open_or_make_file(root_fd, target);
@@ -121,7 +121,7 @@ int pa_task_copy_tree(int folder_fd, const char *path, bool recursive, uint64_t 
 	unsigned int recurse = recursive ? AT_RECURSIVE : 0;
 	struct mount_attr change = {.attr_set = attributes, .propagation = MS_PRIVATE};
 	int fd = open_tree(folder_fd, path,
-			   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | recurse);
+	                   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | recurse);
 
 	if (fd >= 0 && mount_setattr(fd, "", AT_EMPTY_PATH | recurse, &change, sizeof(change)) != 0) {
 		int saved_errno = errno;
@@ -212,7 +212,7 @@ static void unescape(char *text)
 
 	for (const char *in = text; *in; out++) {
 		bool escaped = in[0] == '\\' && in[1] >= '0' && in[1] <= '3' && in[2] >= '0' &&
-			       in[2] <= '7' && in[3] >= '0' && in[3] <= '7';
+		               in[2] <= '7' && in[3] >= '0' && in[3] <= '7';
 
 		*out = escaped ? (char)((in[1] - '0') * 64 + (in[2] - '0') * 8 + (in[3] - '0')) : *in;
 		in += escaped ? 4 : 1;
@@ -288,7 +288,7 @@ static int show_machine_folder(int root_fd, const char *path, struct pa_error *e
 }
 
 static int mount_new(int root_fd, const char *type, const char *path, const char *const options[],
-		     struct pa_error *err)
+                     struct pa_error *err)
 {
 	PA_AUTO_CLOSE int tree_fd =
 	    pa_task_make_file_system(type, options, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID);
@@ -307,7 +307,7 @@ static int mount_new(int root_fd, const char *type, const char *path, const char
 static int protect_proc(int root_fd, struct pa_error *err)
 {
 	static const char *const paths[] = {"proc/bus", "proc/fs", "proc/irq", "proc/sys",
-					    "proc/sysrq-trigger"};
+	                                    "proc/sysrq-trigger"};
 
 	for (size_t i = 0; i < PA_ARRAY_LENGTH(paths); i++) {
 		PA_AUTO_CLOSE int point_fd = openat(root_fd, paths[i], O_PATH | O_CLOEXEC);
@@ -318,7 +318,7 @@ static int protect_proc(int root_fd, struct pa_error *err)
 		tree_fd = pa_task_copy_tree(point_fd, "", false, MOUNT_ATTR_RDONLY);
 		if (tree_fd < 0 || pa_task_attach(tree_fd, point_fd) != 0)
 			return pa_error_set_errno(err, errno, "cannot make /%s read-only in the task",
-						  paths[i]);
+			                          paths[i]);
 	}
 	return 0;
 }
@@ -355,8 +355,8 @@ static int mount_at(int root_fd, int source_fd, const char *target, bool read_on
 		return failed;
 	if (is_folder(source_fd) != is_folder(point_fd))
 		return pa_error_set(err, PA_ERROR_INPUT, "a %s cannot be mounted on a %s",
-				    is_folder(source_fd) ? "folder" : "file",
-				    is_folder(point_fd) ? "folder" : "file");
+		                    is_folder(source_fd) ? "folder" : "file",
+		                    is_folder(point_fd) ? "folder" : "file");
 	if (pa_task_attach(tree_fd, point_fd) != 0)
 		return pa_error_set_errno(err, errno, "cannot attach the mount");
 	return 0;
@@ -374,7 +374,7 @@ static int mount_fresh_folders(int root_fd, int scratch_fd, struct pa_error *err
 
 		if (source_fd < 0)
 			return pa_error_set_errno(err, errno, "cannot open the task's own %s",
-						  folders[i].target);
+			                          folders[i].target);
 		if (mount_at(root_fd, source_fd, folders[i].target, false, err) != 0)
 			return pa_error_wrap(err, "the task's own %s", folders[i].target);
 	}
@@ -394,7 +394,7 @@ static int open_source(const struct pa_sandbox_bind *bind, int *ret_fd, struct p
 		return 0;
 	}
 	fd = bind->read_only ? pa_task_open_beneath(source_fd, bind->sub_path, O_PATH, BENEATH)
-			     : open_or_make_folder(source_fd, bind->sub_path, BENEATH);
+	                     : open_or_make_folder(source_fd, bind->sub_path, BENEATH);
 	if (fd >= 0) {
 		*ret_fd = fd;
 		return 0;
@@ -406,7 +406,7 @@ static int open_source(const struct pa_sandbox_bind *bind, int *ret_fd, struct p
 		    "followed; link within the volume by a relative path",
 		    bind->sub_path);
 	return pa_error_set_errno(err, errno, "cannot open%s its sub-path \"%.300s\"",
-				  bind->read_only ? "" : " or make", bind->sub_path);
+	                          bind->read_only ? "" : " or make", bind->sub_path);
 }
 
 static int mount_bind(int root_fd, const struct pa_sandbox_bind *bind, struct pa_error *err)
@@ -418,7 +418,7 @@ static int mount_bind(int root_fd, const struct pa_sandbox_bind *bind, struct pa
 		failed = mount_at(root_fd, source_fd, bind->target, bind->read_only, err);
 	if (failed)
 		return pa_error_wrap(err, "mounting %.200s at %.200s in the task", bind->source,
-				     bind->target);
+		                     bind->target);
 	return 0;
 }
 
@@ -441,7 +441,7 @@ static int build(const struct pa_sandbox_options *options, int *ret_root_fd, str
 
 	if (scratch_fd < 0)
 		return pa_error_set_errno(err, errno, "cannot open the task's scratch folder %.500s",
-					  options->scratch);
+		                          options->scratch);
 	failed = pa_task_layers_mount(options->scratch, scratch_fd, &root_fd, err);
 	if (!failed)
 		failed = show_disks(root_fd, err);
@@ -478,15 +478,15 @@ static int make_folders(const struct pa_sandbox_options *options, struct pa_erro
 
 		if (fd < 0)
 			return pa_error_set_errno(err, errno, "cannot make the folder %.500s in the task",
-						  options->directories[i]);
+			                          options->directories[i]);
 	}
 	if (options->working_directory) {
 		PA_AUTO_CLOSE int fd = open_or_make_folder(root_fd, options->working_directory, IN_ROOT);
 
 		if (fd < 0 || fchdir(fd) != 0)
 			return pa_error_set_errno(err, errno,
-						  "cannot use %.500s as the task's working directory",
-						  options->working_directory);
+			                          "cannot use %.500s as the task's working directory",
+			                          options->working_directory);
 	}
 	return 0;
 }

@@ -53,9 +53,9 @@ int pa_task_spec_write(const struct pa_sandbox_options *options, struct pa_buffe
 	}
 	if (spec->overflowed)
 		return pa_error_set(err, PA_ERROR_INPUT,
-				    "the command, environment and mounts of a task are over %u MiB together; "
-				    "pass large values in files",
-				    PA_TASK_MAX_SPEC_BYTES >> 20);
+		                    "the command, environment and mounts of a task are over %u MiB together; "
+		                    "pass large values in files",
+		                    PA_TASK_MAX_SPEC_BYTES >> 20);
 	return 0;
 }
 
@@ -135,7 +135,7 @@ static void sort_by_depth(struct pa_sandbox_bind *binds, size_t count)
 }
 
 int pa_task_spec_read(struct pa_arena *arena, const char *data, size_t bytes, struct pa_sandbox_options *ret,
-		      struct pa_error *err)
+                      struct pa_error *err)
 {
 	struct reader reader = {.next = data, .left = bytes, .arena = arena};
 	struct pa_sandbox_options options = {.output_fd = -1, .error_fd = -1};

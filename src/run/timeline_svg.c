@@ -30,15 +30,16 @@ static double scale_x(double seconds, double span_s)
 	return LABEL_WIDTH + (WIDTH - LABEL_WIDTH - 20) * seconds / span_s;
 }
 
-static void print_bar(struct pa_buffer *out, double from_s, double to_s, double span_s, double y, double height,
-                      const char *colour, const char *title)
+static void print_bar(struct pa_buffer *out, double from_s, double to_s, double span_s, double y,
+                      double height, const char *colour, const char *title)
 {
 	double x = scale_x(from_s, span_s);
 
-	pa_buffer_printf(out,
-	                 "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\"><title>%s %.2f–%.2f "
-	                 "s</title></rect>\n",
-	                 x, y, fmax(0.5, scale_x(to_s, span_s) - x), height, colour, title, from_s, to_s);
+	pa_buffer_printf(
+	    out,
+	    "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\"><title>%s %.2f–%.2f "
+	    "s</title></rect>\n",
+	    x, y, fmax(0.5, scale_x(to_s, span_s) - x), height, colour, title, from_s, to_s);
 }
 
 static double print_run(struct pa_buffer *out, const struct pa_run_report *report, double span_s, double y)
@@ -58,8 +59,8 @@ static double print_run(struct pa_buffer *out, const struct pa_run_report *repor
 		print_bar(out, span->ready_s, span->start_s, span_s, y + 4, 10, "#cccccc", "ready");
 		print_bar(out, span->start_s, span->end_s, span_s, y + 2, 14, "#4477aa", "ran");
 		if (span->stall_s > 0)
-			print_bar(out, span->start_s, span->start_s + span->stall_s, span_s, y + 2, 14, "#cc3311",
-			          "waited for bytes (in all)");
+			print_bar(out, span->start_s, span->start_s + span->stall_s, span_s, y + 2, 14,
+			          "#cc3311", "waited for bytes (in all)");
 		y += ROW_HEIGHT;
 	}
 	if (report->span_count > MAX_ROWS) {
@@ -89,7 +90,8 @@ static double print_curves(struct pa_buffer *out, const struct pa_run_report *re
 	char text[32];
 
 	for (size_t i = 0; i < report->sample_count; i++)
-		most = fmax(most, fmax((double)report->samples[i].fetched_bytes, (double)report->samples[i].used_bytes));
+		most = fmax(most, fmax((double)report->samples[i].fetched_bytes,
+		                       (double)report->samples[i].used_bytes));
 	pa_buffer_printf(out, "<text x=\"8\" y=\"%.1f\" fill=\"#228833\">in memory</text>\n", y + 16);
 	pa_buffer_printf(out, "<text x=\"8\" y=\"%.1f\" fill=\"#ee7733\">loaded so far</text>\n", y + 32);
 	pa_buffer_printf(out, "<text x=\"8\" y=\"%.1f\">top: %s</text>\n", y + 48,
@@ -112,11 +114,12 @@ void pa_report_print_svg(const struct pa_comparison *comparison, struct pa_buffe
 		height += HEADER + ROW_HEIGHT * fmin((double)reports[i]->span_count, MAX_ROWS + 1);
 	}
 	height += CURVE_HEIGHT + 10;
-	pa_buffer_printf(out,
-	                 "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" "
-	                 "font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%%\" height=\"100%%\" "
-	                 "fill=\"white\"/>\n",
-	                 WIDTH, height);
+	pa_buffer_printf(
+	    out,
+	    "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" "
+	    "font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%%\" height=\"100%%\" "
+	    "fill=\"white\"/>\n",
+	    WIDTH, height);
 	for (size_t i = 0; i < 3; i++) {
 		if (reports[i] == NULL)
 			continue;
@@ -126,7 +129,7 @@ void pa_report_print_svg(const struct pa_comparison *comparison, struct pa_buffe
 	}
 	double step_s = pow(10, floor(log10(span_s)));
 	for (double at = 0; at <= span_s; at += step_s)
-		pa_buffer_printf(out, "<text x=\"%.1f\" y=\"%.1f\" fill=\"#666\">%.4g s</text>\n", scale_x(at, span_s),
-		                 height - 8, at);
+		pa_buffer_printf(out, "<text x=\"%.1f\" y=\"%.1f\" fill=\"#666\">%.4g s</text>\n",
+		                 scale_x(at, span_s), height - 8, at);
 	pa_buffer_puts(out, "</svg>\n");
 }

@@ -15,8 +15,8 @@
 #define COPY_MAX_DEPTH   64
 #define COPY_DEADLINE_NS (600LL * PA_NS_PER_SECOND)
 
-int run_tree_find_below(struct pa_data_set *data_set, uint64_t inode, const char *path, struct pa_attributes *ret,
-                        struct pa_error *err)
+int run_tree_find_below(struct pa_data_set *data_set, uint64_t inode, const char *path,
+                        struct pa_attributes *ret, struct pa_error *err)
 {
 	struct pa_attributes attributes;
 	char name[256];
@@ -32,14 +32,16 @@ int run_tree_find_below(struct pa_data_set *data_set, uint64_t inode, const char
 		path += strspn(path, "/");
 		result = pa_tree_lookup(data_set, attributes.inode, name, &attributes, err);
 		if (result == 0 && attributes.kind == PA_ENTRY_SYMLINK)
-			return pa_error_set_errno(err, ELOOP, "%s is a link; an output must be a file or folder", name);
+			return pa_error_set_errno(err, ELOOP,
+			                          "%s is a link; an output must be a file or folder", name);
 	}
 	if (result == 0)
 		*ret = attributes;
 	return result;
 }
 
-int run_tree_find(struct pa_data_set *data_set, const char *path, struct pa_attributes *ret, struct pa_error *err)
+int run_tree_find(struct pa_data_set *data_set, const char *path, struct pa_attributes *ret,
+                  struct pa_error *err)
 {
 	return run_tree_find_below(data_set, PA_INODE_ROOT, path, ret, err);
 }
@@ -85,7 +87,8 @@ static int copy_file(struct pa_run *run, struct pa_data_set *data_set, const str
 	struct pa_store_call call = run_call(run, COPY_DEADLINE_NS);
 	struct pa_error ignored = PA_ERROR_INIT;
 	PA_AUTO_FREE char *block = malloc(COPY_BLOCK_BYTES);
-	PA_AUTO_CLOSE int to = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, attributes->mode & 0777);
+	PA_AUTO_CLOSE int to =
+	    openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, attributes->mode & 0777);
 	struct pa_file *file;
 	uint64_t offset = 0;
 
@@ -111,11 +114,12 @@ struct listing {
 	struct entry {
 		const char *name;
 		struct pa_attributes attributes;
-	} *entries;
+	} * entries;
 	size_t count, capacity;
 };
 
-static bool add_entry(void *context, const char *name, uint64_t cookie, const struct pa_attributes *attributes)
+static bool add_entry(void *context, const char *name, uint64_t cookie,
+                      const struct pa_attributes *attributes)
 {
 	struct listing *listing = context;
 
@@ -127,18 +131,21 @@ static bool add_entry(void *context, const char *name, uint64_t cookie, const st
 	return true;
 }
 
-static int copy_link(struct pa_data_set *data_set, uint64_t inode, int folder, const char *name, struct pa_error *err)
+static int copy_link(struct pa_data_set *data_set, uint64_t inode, int folder, const char *name,
+                     struct pa_error *err)
 {
 	char target[4096];
 	int result = pa_tree_read_link(data_set, inode, target, sizeof(target), err);
 
 	if (result < 0)
 		return result;
-	return symlinkat(target, folder, name) == 0 ? 0 : pa_error_set_errno(err, errno, "%s cannot be kept", name);
+	return symlinkat(target, folder, name) == 0
+	           ? 0
+	           : pa_error_set_errno(err, errno, "%s cannot be kept", name);
 }
 
-static int copy_any(struct pa_run *run, struct pa_data_set *data_set, const struct pa_attributes *attributes, int folder,
-                    const char *name, unsigned depth, struct pa_error *err)
+static int copy_any(struct pa_run *run, struct pa_data_set *data_set, const struct pa_attributes *attributes,
+                    int folder, const char *name, unsigned depth, struct pa_error *err)
 {
 	struct listing listing = {.arena = &run->arena};
 
@@ -147,7 +154,8 @@ static int copy_any(struct pa_run *run, struct pa_data_set *data_set, const stru
 	if (attributes->kind == PA_ENTRY_FILE)
 		return copy_file(run, data_set, attributes, folder, name, err);
 	if (depth > COPY_MAX_DEPTH)
-		return pa_error_set(err, PA_ERROR_PERMANENT, "is nested deeper than %d folders", COPY_MAX_DEPTH);
+		return pa_error_set(err, PA_ERROR_PERMANENT, "is nested deeper than %d folders",
+		                    COPY_MAX_DEPTH);
 	if (mkdirat(folder, name, 0755) < 0)
 		return pa_error_set_errno(err, errno, "cannot be kept for later tasks");
 	PA_AUTO_CLOSE int to = openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -155,13 +163,13 @@ static int copy_any(struct pa_run *run, struct pa_data_set *data_set, const stru
 		return pa_error_set_errno(err, errno, "cannot be kept for later tasks");
 	int result = pa_tree_list(data_set, attributes->inode, 0, add_entry, &listing, err);
 	for (size_t i = 0; i < listing.count && result == 0; i++)
-		result = copy_any(run, data_set, &listing.entries[i].attributes, to, listing.entries[i].name, depth + 1,
-		                  err);
+		result = copy_any(run, data_set, &listing.entries[i].attributes, to, listing.entries[i].name,
+		                  depth + 1, err);
 	return result;
 }
 
-int run_tree_copy(struct pa_run *run, struct pa_data_set *data_set, const struct pa_attributes *attributes, int folder,
-                  const char *name, struct pa_error *err)
+int run_tree_copy(struct pa_run *run, struct pa_data_set *data_set, const struct pa_attributes *attributes,
+                  int folder, const char *name, struct pa_error *err)
 {
 	return copy_any(run, data_set, attributes, folder, name, 0, err);
 }

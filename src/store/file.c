@@ -60,7 +60,7 @@ bool pa_file_store_entry(const struct stat *status, const char *path, struct pa_
 	entry.size_bytes = S_ISREG(status->st_mode) ? (uint64_t)status->st_size : 0;
 	entry.mtime_ns = timestamp_ns(status->st_mtim);
 	uint64_t mark[] = {status->st_ino, (uint64_t)status->st_size, (uint64_t)entry.mtime_ns,
-			   (uint64_t)timestamp_ns(status->st_ctim)};
+	                   (uint64_t)timestamp_ns(status->st_ctim)};
 	entry.version = pa_hash_content(mark, sizeof(mark));
 	*ret = entry;
 	return true;
@@ -75,7 +75,7 @@ static void file_close(struct pa_store *head)
 }
 
 static int fail(const struct pa_store *head, int os_errno, const char *what, const char *path,
-		struct pa_error *err)
+                struct pa_error *err)
 {
 	return pa_error_set_errno(err, os_errno, "%s '%s' in %s", what, path, head->location);
 }
@@ -94,7 +94,7 @@ static int read_target(int directory_fd, const char *name, char *out, size_t roo
 }
 
 static int file_stat(struct pa_store *head, const char *path, struct pa_store_entry *ret,
-		     const struct pa_store_call *call, struct pa_error *err)
+                     const struct pa_store_call *call, struct pa_error *err)
 {
 	static _Thread_local char target[PATH_MAX];
 	struct pa_file_store *store = (struct pa_file_store *)head;
@@ -109,8 +109,8 @@ static int file_stat(struct pa_store *head, const char *path, struct pa_store_en
 		return fail(head, errno, "looking at", path, err);
 	if (!pa_file_store_entry(&status, path, &entry))
 		return pa_error_set_errno(err, EINVAL,
-					  "'%s' in %s is a special file (device, socket or pipe)", path,
-					  head->location);
+		                          "'%s' in %s is a special file (device, socket or pipe)", path,
+		                          head->location);
 	if (entry.kind == PA_ENTRY_SYMLINK) {
 		int r = read_target(fd, "", target, sizeof(target));
 		if (r < 0)
@@ -153,7 +153,7 @@ static void push_folder(struct listing *listing, const char *path, unsigned dept
 
 /* One name of a folder; `prefix` bytes of listing->path are the folder's. */
 static int list_name(struct listing *listing, int folder_fd, size_t prefix, unsigned depth, const char *name,
-		     struct pa_error *err)
+                     struct pa_error *err)
 {
 	struct pa_store_entry entry;
 	struct stat status;
@@ -161,8 +161,8 @@ static int list_name(struct listing *listing, int folder_fd, size_t prefix, unsi
 
 	if (prefix + length + 1 > sizeof(listing->path))
 		return pa_error_set(err, PA_ERROR_PERMANENT,
-				    "listing %s: a path below '%.*s' is longer than %d bytes",
-				    listing->head->location, (int)prefix, listing->path, PATH_MAX - 1);
+		                    "listing %s: a path below '%.*s' is longer than %d bytes",
+		                    listing->head->location, (int)prefix, listing->path, PATH_MAX - 1);
 	memcpy(listing->path + prefix, name, length + 1);
 	if (fstatat(folder_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0) {
 		if (errno == ENOENT) /* removed since it was read */
@@ -180,8 +180,8 @@ static int list_name(struct listing *listing, int folder_fd, size_t prefix, unsi
 		entry.link_target = listing->target;
 	}
 	entry.closed = entry.kind == PA_ENTRY_DIRECTORY &&
-		       faccessat(folder_fd, name, R_OK | X_OK, AT_EACCESS | AT_SYMLINK_NOFOLLOW) < 0 &&
-		       errno == EACCES;
+	               faccessat(folder_fd, name, R_OK | X_OK, AT_EACCESS | AT_SYMLINK_NOFOLLOW) < 0 &&
+	               errno == EACCES;
 	if (entry.closed)
 		entry.version.low ^= 1; /* its being opened is a change, whatever its times say */
 	int r = listing->each(listing->context, &entry);
@@ -189,7 +189,7 @@ static int list_name(struct listing *listing, int folder_fd, size_t prefix, unsi
 		return r;
 	if (depth + 1 > PA_STORE_FILE_MAX_DEPTH)
 		return pa_error_set(err, PA_ERROR_PERMANENT, "listing %s: more than %d folders deep at '%s'",
-				    listing->head->location, PA_STORE_FILE_MAX_DEPTH, listing->path);
+		                    listing->head->location, PA_STORE_FILE_MAX_DEPTH, listing->path);
 	push_folder(listing, listing->path, depth + 1);
 	return 0;
 }
@@ -197,7 +197,7 @@ static int list_name(struct listing *listing, int folder_fd, size_t prefix, unsi
 static int list_folder(struct listing *listing, const struct pending_folder *folder, struct pa_error *err)
 {
 	int fd = pa_file_store_open((struct pa_file_store *)listing->head, folder->path,
-				    O_RDONLY | O_DIRECTORY, 0);
+	                            O_RDONLY | O_DIRECTORY, 0);
 
 	if (fd == -ENOENT && folder->depth > 0)
 		return 0;
@@ -233,7 +233,7 @@ static int list_folder(struct listing *listing, const struct pending_folder *fol
 }
 
 static int file_list(struct pa_store *head, const char *path, pa_store_entry_fn each, void *context,
-		     const struct pa_store_call *call, struct pa_error *err)
+                     const struct pa_store_call *call, struct pa_error *err)
 {
 	struct listing *listing = calloc(1, sizeof(*listing));
 	int r = 0;
@@ -257,7 +257,7 @@ static int file_list(struct pa_store *head, const char *path, pa_store_entry_fn 
 }
 
 static int check_version(const struct pa_store *head, int fd, const char *path,
-			 const struct pa_hash128 *version, struct pa_error *err)
+                         const struct pa_hash128 *version, struct pa_error *err)
 {
 	struct pa_store_entry entry;
 	struct stat status;
@@ -268,18 +268,18 @@ static int check_version(const struct pa_store *head, int fd, const char *path,
 		return fail(head, EISDIR, "reading", path, err);
 	if (!S_ISREG(status.st_mode))
 		return pa_error_set_errno(err, EINVAL, "reading '%s' in %s: not a regular file", path,
-					  head->location);
+		                          head->location);
 	if (version == NULL)
 		return 0;
 	pa_file_store_entry(&status, path, &entry);
 	if (!pa_hash_equal(entry.version, *version))
 		return pa_error_set(err, PA_ERROR_CHANGED, "'%s' in %s was changed since it was listed", path,
-				    head->location);
+		                    head->location);
 	return 0;
 }
 
 static int read_range(const struct pa_store *head, int fd, const char *path, uint64_t offset, char *data,
-		      size_t bytes, size_t *ret_bytes, const struct pa_store_call *call, struct pa_error *err)
+                      size_t bytes, size_t *ret_bytes, const struct pa_store_call *call, struct pa_error *err)
 {
 	size_t done_bytes = 0;
 
@@ -304,8 +304,8 @@ static int read_range(const struct pa_store *head, int fd, const char *path, uin
 }
 
 static int file_read(struct pa_store *head, const char *path, const struct pa_hash128 *version,
-		     uint64_t offset, void *data, size_t bytes, size_t *ret_bytes,
-		     const struct pa_store_call *call, struct pa_error *err)
+                     uint64_t offset, void *data, size_t bytes, size_t *ret_bytes,
+                     const struct pa_store_call *call, struct pa_error *err)
 {
 	size_t got_bytes = 0;
 
@@ -314,7 +314,7 @@ static int file_read(struct pa_store *head, const char *path, const struct pa_ha
 	    pa_file_store_open((struct pa_file_store *)head, path, O_RDONLY | O_NONBLOCK, 0);
 	if (fd == -ELOOP)
 		return pa_error_set_errno(err, ELOOP, "reading '%s' in %s: symbolic links are not followed",
-					  path, head->location);
+		                          path, head->location);
 	if (fd < 0)
 		return fail(head, -fd, "reading", path, err);
 	int r = check_version(head, fd, path, version, err);
@@ -336,7 +336,7 @@ static int file_read(struct pa_store *head, const char *path, const struct pa_ha
 static const struct pa_store_ops file_ops = {
     .scheme = "file",
     .abilities = PA_STORE_WRITE_RANDOM | PA_STORE_WRITE_APPEND | PA_STORE_RENAME | PA_STORE_DIRECTORIES |
-		 PA_STORE_SYMLINKS | PA_STORE_ATTRIBUTES,
+                 PA_STORE_SYMLINKS | PA_STORE_ATTRIBUTES,
     .close = file_close,
     .list = file_list,
     .stat = file_stat,
@@ -356,7 +356,7 @@ int pa_store_open_file(const char *rest, struct pa_store **ret, struct pa_error 
 {
 	if (*rest != '/')
 		return pa_error_set(err, PA_ERROR_INPUT,
-				    "source 'file://%s': the path must be absolute: file:///path", rest);
+		                    "source 'file://%s': the path must be absolute: file:///path", rest);
 	int root_fd = open(rest, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root_fd < 0)
 		return pa_error_set_errno(err, errno, "source 'file://%s'", rest);

@@ -27,23 +27,23 @@ int pa_file_store_open(const struct pa_file_store *store, const char *path, int 
 bool pa_file_store_entry(const struct stat *status, const char *path, struct pa_store_entry *ret);
 
 int pa_file_store_open_write(struct pa_store *store, const char *path, unsigned flags, uint32_t mode,
-			     struct pa_store_file **ret, const struct pa_store_call *call,
-			     struct pa_error *err);
+                             struct pa_store_file **ret, const struct pa_store_call *call,
+                             struct pa_error *err);
 int pa_file_store_write(struct pa_store_file *file, const void *data, size_t bytes, uint64_t offset,
-			const struct pa_store_call *call, struct pa_error *err);
+                        const struct pa_store_call *call, struct pa_error *err);
 int pa_file_store_sync(struct pa_store_file *file, const struct pa_store_call *call, struct pa_error *err);
 int pa_file_store_close_write(struct pa_store_file *file, struct pa_store_entry *ret,
-			      const struct pa_store_call *call, struct pa_error *err);
+                              const struct pa_store_call *call, struct pa_error *err);
 int pa_file_store_set_attributes(struct pa_store *store, const char *path,
-				 const struct pa_store_attributes *attributes,
-				 const struct pa_store_call *call, struct pa_error *err);
+                                 const struct pa_store_attributes *attributes,
+                                 const struct pa_store_call *call, struct pa_error *err);
 int pa_file_store_make_directory(struct pa_store *store, const char *path, uint32_t mode,
-				 const struct pa_store_call *call, struct pa_error *err);
+                                 const struct pa_store_call *call, struct pa_error *err);
 int pa_file_store_make_symlink(struct pa_store *store, const char *path, const char *target,
-			       const struct pa_store_call *call, struct pa_error *err);
+                               const struct pa_store_call *call, struct pa_error *err);
 int pa_file_store_remove(struct pa_store *store, const char *path, bool directory,
-			 const struct pa_store_call *call, struct pa_error *err);
+                         const struct pa_store_call *call, struct pa_error *err);
 int pa_file_store_rename(struct pa_store *store, const char *from, const char *to, bool no_replace,
-			 const struct pa_store_call *call, struct pa_error *err);
+                         const struct pa_store_call *call, struct pa_error *err);
 
 #endif

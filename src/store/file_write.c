@@ -15,7 +15,7 @@
 #define WRITE_PIECE_BYTES (1u << 20)
 
 static int fail(const struct pa_file_store *store, int os_errno, const char *what, const char *path,
-		struct pa_error *err)
+                struct pa_error *err)
 {
 	return pa_error_set_errno(err, os_errno, "%s '%s' in %s", what, path, store->head.location);
 }
@@ -69,8 +69,8 @@ static int open_or_create(const struct pa_file_store *store, const char *path, u
 }
 
 int pa_file_store_open_write(struct pa_store *head, const char *path, unsigned flags, uint32_t mode,
-			     struct pa_store_file **ret, const struct pa_store_call *call,
-			     struct pa_error *err)
+                             struct pa_store_file **ret, const struct pa_store_call *call,
+                             struct pa_error *err)
 {
 	struct pa_file_store *store = (struct pa_file_store *)head;
 	struct stat status;
@@ -93,7 +93,7 @@ int pa_file_store_open_write(struct pa_store *head, const char *path, unsigned f
 }
 
 int pa_file_store_write(struct pa_store_file *file, const void *data, size_t bytes, uint64_t offset,
-			const struct pa_store_call *call, struct pa_error *err)
+                        const struct pa_store_call *call, struct pa_error *err)
 {
 	size_t done_bytes = 0;
 
@@ -107,7 +107,7 @@ int pa_file_store_write(struct pa_store_file *file, const void *data, size_t byt
 		if (piece_bytes > WRITE_PIECE_BYTES)
 			piece_bytes = WRITE_PIECE_BYTES;
 		ssize_t put = pwrite(file->fd, (const char *)data + done_bytes, piece_bytes,
-				     (off_t)(offset + done_bytes));
+		                     (off_t)(offset + done_bytes));
 		if (put < 0 && errno == EINTR)
 			continue;
 		if (put < 0)
@@ -126,7 +126,7 @@ int pa_file_store_sync(struct pa_store_file *file, const struct pa_store_call *c
 }
 
 int pa_file_store_close_write(struct pa_store_file *file, struct pa_store_entry *ret,
-			      const struct pa_store_call *call, struct pa_error *err)
+                              const struct pa_store_call *call, struct pa_error *err)
 {
 	struct stat status;
 	int r = 0;
@@ -183,8 +183,8 @@ static int set_mtime(const struct pa_file_store *store, const char *path, int64_
 }
 
 int pa_file_store_set_attributes(struct pa_store *head, const char *path,
-				 const struct pa_store_attributes *attributes,
-				 const struct pa_store_call *call, struct pa_error *err)
+                                 const struct pa_store_attributes *attributes,
+                                 const struct pa_store_call *call, struct pa_error *err)
 {
 	struct pa_file_store *store = (struct pa_file_store *)head;
 	int r = 0;
@@ -200,7 +200,7 @@ int pa_file_store_set_attributes(struct pa_store *head, const char *path,
 }
 
 int pa_file_store_make_directory(struct pa_store *head, const char *path, uint32_t mode,
-				 const struct pa_store_call *call, struct pa_error *err)
+                                 const struct pa_store_call *call, struct pa_error *err)
 {
 	struct pa_file_store *store = (struct pa_file_store *)head;
 	const char *name = NULL;
@@ -216,7 +216,7 @@ int pa_file_store_make_directory(struct pa_store *head, const char *path, uint32
 }
 
 int pa_file_store_make_symlink(struct pa_store *head, const char *path, const char *target,
-			       const struct pa_store_call *call, struct pa_error *err)
+                               const struct pa_store_call *call, struct pa_error *err)
 {
 	struct pa_file_store *store = (struct pa_file_store *)head;
 	const char *name = NULL;
@@ -231,7 +231,7 @@ int pa_file_store_make_symlink(struct pa_store *head, const char *path, const ch
 }
 
 int pa_file_store_remove(struct pa_store *head, const char *path, bool directory,
-			 const struct pa_store_call *call, struct pa_error *err)
+                         const struct pa_store_call *call, struct pa_error *err)
 {
 	struct pa_file_store *store = (struct pa_file_store *)head;
 	const char *name = NULL;
@@ -246,7 +246,7 @@ int pa_file_store_remove(struct pa_store *head, const char *path, bool directory
 }
 
 int pa_file_store_rename(struct pa_store *head, const char *from, const char *to, bool no_replace,
-			 const struct pa_store_call *call, struct pa_error *err)
+                         const struct pa_store_call *call, struct pa_error *err)
 {
 	struct pa_file_store *store = (struct pa_file_store *)head;
 	const char *from_name = NULL;

@@ -84,7 +84,7 @@ static void link_wait(struct pa_link *link, const struct pa_store_call *call, in
 }
 
 static int link_sleep(struct pa_link *link, int64_t until_ns, const struct pa_store_call *call,
-		      struct pa_error *err)
+                      struct pa_error *err)
 {
 	while (pa_clock_ns() < until_ns) {
 		int r = pa_store_call_check(call, "the latency of a source", err);
@@ -102,7 +102,7 @@ static void link_give_connection(struct pa_link *link)
 }
 
 int pa_link_begin(struct pa_link *link, int64_t *ret_ready_ns, const struct pa_store_call *call,
-		  struct pa_error *err)
+                  struct pa_error *err)
 {
 	int r = 0;
 
@@ -183,7 +183,7 @@ static void link_enter(struct pa_link *link, struct link_turn *turn, int64_t rea
 }
 
 static int link_transfer(struct pa_link *link, int64_t ready_ns, uint64_t bytes,
-			 const struct pa_store_call *call, struct pa_error *err)
+                         const struct pa_store_call *call, struct pa_error *err)
 {
 	struct link_turn turn = {.yields = call_yields(call)};
 	int64_t unused_ns = 0;
@@ -209,7 +209,7 @@ static int link_transfer(struct pa_link *link, int64_t ready_ns, uint64_t bytes,
 }
 
 int pa_link_end(struct pa_link *link, int64_t ready_ns, uint64_t bytes, const struct pa_store_call *call,
-		struct pa_error *err)
+                struct pa_error *err)
 {
 	int r = 0;
 

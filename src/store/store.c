@@ -45,7 +45,7 @@ int64_t pa_store_call_wake_ns(const struct pa_store_call *call, int64_t wake_ns)
 
 /* "scheme://rest" → the driver and where rest begins. */
 static int find_driver(const char *location, pa_store_opener *ret_open, const char **ret_rest,
-		       struct pa_error *err)
+                       struct pa_error *err)
 {
 	const char *colon = strstr(location, "://");
 
@@ -76,10 +76,10 @@ int pa_store_open(const struct pa_store_options *options, struct pa_store **ret,
 
 	if (options->connections > PA_STORE_MAX_CONNECTIONS)
 		return pa_error_set(err, PA_ERROR_INPUT, "source '%s': %u connections; at most %u",
-				    options->location, options->connections, PA_STORE_MAX_CONNECTIONS);
+		                    options->location, options->connections, PA_STORE_MAX_CONNECTIONS);
 	if (options->latency_ns < 0)
 		return pa_error_set(err, PA_ERROR_INPUT, "source '%s': a latency below zero",
-				    options->location);
+		                    options->location);
 	int r = find_driver(options->location, &open, &rest, err);
 	if (r == 0)
 		r = open(rest, &store, err);
@@ -91,7 +91,7 @@ int pa_store_open(const struct pa_store_options *options, struct pa_store **ret,
 		abort();
 	store->link =
 	    pa_link_new(options->bandwidth_bps, options->latency_ns,
-			options->connections != 0 ? options->connections : PA_STORE_DEFAULT_CONNECTIONS);
+	                options->connections != 0 ? options->connections : PA_STORE_DEFAULT_CONNECTIONS);
 	store->read_only = options->read_only;
 	store->abilities = options->read_only ? 0 : store->ops->abilities;
 	store->references = 1;
@@ -124,8 +124,8 @@ static int check_path(const struct pa_store *store, const char *path, struct pa_
 		if (length == 0 || (length == 1 && part[0] == '.') ||
 		    (length == 2 && part[0] == '.' && part[1] == '.'))
 			return pa_error_set(err, PA_ERROR_INPUT,
-					    "%s: '%s' is not a path below the source's root", store->location,
-					    path);
+			                    "%s: '%s' is not a path below the source's root", store->location,
+			                    path);
 		if (part[length] == '\0')
 			return 0;
 		part += length + 1;
@@ -133,7 +133,7 @@ static int check_path(const struct pa_store *store, const char *path, struct pa_
 }
 
 static int begin(struct pa_store *store, const char *path, const struct pa_store_call *call,
-		 struct pa_error *err)
+                 struct pa_error *err)
 {
 	int r = check_path(store, path, err);
 
@@ -143,19 +143,19 @@ static int begin(struct pa_store *store, const char *path, const struct pa_store
 }
 
 static int begin_change(struct pa_store *store, unsigned abilities, const char *path,
-			const struct pa_store_call *call, struct pa_error *err)
+                        const struct pa_store_call *call, struct pa_error *err)
 {
 	if (store->read_only)
 		return pa_error_set_errno(err, EROFS, "%s: '%s': the source is configured with access: read",
-					  store->location, path);
+		                          store->location, path);
 	if ((store->abilities & abilities) != abilities)
 		return pa_error_set_errno(err, ENOTSUP, "%s: '%s': the %s driver cannot do this",
-					  store->location, path, store->ops->scheme);
+		                          store->location, path, store->ops->scheme);
 	return begin(store, path, call, err);
 }
 
 int pa_store_list(struct pa_store *store, const char *path, pa_store_entry_fn each, void *context,
-		  const struct pa_store_call *call, struct pa_error *err)
+                  const struct pa_store_call *call, struct pa_error *err)
 {
 	int r = begin(store, path, call, err);
 
@@ -163,7 +163,7 @@ int pa_store_list(struct pa_store *store, const char *path, pa_store_entry_fn ea
 }
 
 int pa_store_stat(struct pa_store *store, const char *path, struct pa_store_entry *ret,
-		  const struct pa_store_call *call, struct pa_error *err)
+                  const struct pa_store_call *call, struct pa_error *err)
 {
 	int r = begin(store, path, call, err);
 
@@ -171,8 +171,8 @@ int pa_store_stat(struct pa_store *store, const char *path, struct pa_store_entr
 }
 
 int pa_store_read(struct pa_store *store, const char *path, const struct pa_hash128 *version, uint64_t offset,
-		  void *data, size_t bytes, size_t *ret_bytes, const struct pa_store_call *call,
-		  struct pa_error *err)
+                  void *data, size_t bytes, size_t *ret_bytes, const struct pa_store_call *call,
+                  struct pa_error *err)
 {
 	size_t got_bytes = 0;
 	int64_t ready_ns = 0;
@@ -195,7 +195,7 @@ int pa_store_read(struct pa_store *store, const char *path, const struct pa_hash
 }
 
 int pa_store_open_write(struct pa_store *store, const char *path, unsigned flags, uint32_t mode,
-			struct pa_store_file **ret, const struct pa_store_call *call, struct pa_error *err)
+                        struct pa_store_file **ret, const struct pa_store_call *call, struct pa_error *err)
 {
 	if (store->read_only || (store->abilities & (PA_STORE_WRITE_RANDOM | PA_STORE_WRITE_APPEND)) == 0)
 		return begin_change(store, PA_STORE_WRITE_RANDOM, path, call, err);
@@ -204,7 +204,7 @@ int pa_store_open_write(struct pa_store *store, const char *path, unsigned flags
 }
 
 int pa_store_write(struct pa_store *store, struct pa_store_file *file, const void *data, size_t bytes,
-		   uint64_t offset, const struct pa_store_call *call, struct pa_error *err)
+                   uint64_t offset, const struct pa_store_call *call, struct pa_error *err)
 {
 	int r = pa_link_latency(store->link, call, err);
 
@@ -212,7 +212,7 @@ int pa_store_write(struct pa_store *store, struct pa_store_file *file, const voi
 }
 
 int pa_store_sync(struct pa_store *store, struct pa_store_file *file, const struct pa_store_call *call,
-		  struct pa_error *err)
+                  struct pa_error *err)
 {
 	int r = pa_link_latency(store->link, call, err);
 
@@ -220,7 +220,7 @@ int pa_store_sync(struct pa_store *store, struct pa_store_file *file, const stru
 }
 
 int pa_store_close_write(struct pa_store *store, struct pa_store_file *file, struct pa_store_entry *ret,
-			 const struct pa_store_call *call, struct pa_error *err)
+                         const struct pa_store_call *call, struct pa_error *err)
 {
 	/* The file is released also when there is no time left for the latency. */
 	struct pa_error late = PA_ERROR_INIT;
@@ -229,8 +229,8 @@ int pa_store_close_write(struct pa_store *store, struct pa_store_file *file, str
 }
 
 int pa_store_set_attributes(struct pa_store *store, const char *path,
-			    const struct pa_store_attributes *attributes, const struct pa_store_call *call,
-			    struct pa_error *err)
+                            const struct pa_store_attributes *attributes, const struct pa_store_call *call,
+                            struct pa_error *err)
 {
 	unsigned needed = 0;
 
@@ -243,7 +243,7 @@ int pa_store_set_attributes(struct pa_store *store, const char *path,
 }
 
 int pa_store_make_directory(struct pa_store *store, const char *path, uint32_t mode,
-			    const struct pa_store_call *call, struct pa_error *err)
+                            const struct pa_store_call *call, struct pa_error *err)
 {
 	int r = begin_change(store, PA_STORE_DIRECTORIES, path, call, err);
 
@@ -251,7 +251,7 @@ int pa_store_make_directory(struct pa_store *store, const char *path, uint32_t m
 }
 
 int pa_store_make_symlink(struct pa_store *store, const char *path, const char *target,
-			  const struct pa_store_call *call, struct pa_error *err)
+                          const struct pa_store_call *call, struct pa_error *err)
 {
 	int r = begin_change(store, PA_STORE_SYMLINKS, path, call, err);
 
@@ -259,7 +259,7 @@ int pa_store_make_symlink(struct pa_store *store, const char *path, const char *
 }
 
 int pa_store_remove(struct pa_store *store, const char *path, bool directory,
-		    const struct pa_store_call *call, struct pa_error *err)
+                    const struct pa_store_call *call, struct pa_error *err)
 {
 	int r = begin_change(store, directory ? PA_STORE_DIRECTORIES : 0, path, call, err);
 
@@ -267,7 +267,7 @@ int pa_store_remove(struct pa_store *store, const char *path, bool directory,
 }
 
 int pa_store_rename(struct pa_store *store, const char *from, const char *to, bool no_replace,
-		    const struct pa_store_call *call, struct pa_error *err)
+                    const struct pa_store_call *call, struct pa_error *err)
 {
 	int r = begin_change(store, PA_STORE_RENAME, from, call, err);
 

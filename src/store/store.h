@@ -29,8 +29,8 @@ struct pa_store;
 struct pa_store_file;
 
 struct pa_store_call {
-	int64_t deadline_ns;         /* monotonic (base/clock.h); PA_DEADLINE_NEVER is allowed for loads */
-	const volatile int *cancel;  /* NULL: cannot be cancelled */
+	int64_t deadline_ns;        /* monotonic (base/clock.h); PA_DEADLINE_NEVER is allowed for loads */
+	const volatile int *cancel; /* NULL: cannot be cancelled */
 	const int *yields; /* not 0: other transfers of the link go first (may become 0); NULL: never */
 };
 
@@ -50,10 +50,11 @@ struct pa_store_entry {
 	uint32_t uid;
 	uint32_t gid;
 	uint64_t size_bytes;
-	int64_t mtime_ns;           /* since 1970 */
-	struct pa_hash128 version;  /* a mark that changes when the content does (inode+mtime+ctime+size, ETag, …) */
-	const char *link_target;    /* symlinks; else NULL */
-	bool closed;                /* a folder that may not be listed: nothing below it is reported */
+	int64_t mtime_ns; /* since 1970 */
+	struct pa_hash128
+	    version; /* a mark that changes when the content does (inode+mtime+ctime+size, ETag, …) */
+	const char *link_target; /* symlinks; else NULL */
+	bool closed;             /* a folder that may not be listed: nothing below it is reported */
 };
 
 /* What a driver can do beyond reading. */
@@ -83,8 +84,8 @@ struct pa_store_attributes {
 typedef int (*pa_store_entry_fn)(void *context, const struct pa_store_entry *entry);
 
 struct pa_store_ops {
-	const char *scheme;  /* "file" */
-	unsigned abilities;  /* of enum pa_store_ability; narrowed to 0 by access: read */
+	const char *scheme; /* "file" */
+	unsigned abilities; /* of enum pa_store_ability; narrowed to 0 by access: read */
 	void (*close)(struct pa_store *store);
 	/* Required. */
 	/* What is below `path`, a folder; special files (sockets, devices) are left out.  A folder that we have
@@ -110,8 +111,8 @@ struct pa_store_ops {
 	int (*close_write)(struct pa_store_file *file, struct pa_store_entry *ret,
 	                   const struct pa_store_call *call, struct pa_error *err);
 	int (*set_attributes)(struct pa_store *store, const char *path,
-	                      const struct pa_store_attributes *attributes,
-	                      const struct pa_store_call *call, struct pa_error *err);
+	                      const struct pa_store_attributes *attributes, const struct pa_store_call *call,
+	                      struct pa_error *err);
 	int (*make_directory)(struct pa_store *store, const char *path, uint32_t mode,
 	                      const struct pa_store_call *call, struct pa_error *err);
 	int (*make_symlink)(struct pa_store *store, const char *path, const char *target,
@@ -123,11 +124,11 @@ struct pa_store_ops {
 };
 
 struct pa_store_options {
-	const char *location;       /* file:///path, … */
-	uint64_t bandwidth_bps;     /* bytes per second for reads; 0: no cap */
-	int64_t latency_ns;         /* added to every request; 0: none */
-	uint32_t connections;       /* reads at once; 0: the default, PA_STORE_DEFAULT_CONNECTIONS */
-	bool read_only;             /* access: read */
+	const char *location;   /* file:///path, … */
+	uint64_t bandwidth_bps; /* bytes per second for reads; 0: no cap */
+	int64_t latency_ns;     /* added to every request; 0: none */
+	uint32_t connections;   /* reads at once; 0: the default, PA_STORE_DEFAULT_CONNECTIONS */
+	bool read_only;         /* access: read */
 };
 
 #define PA_STORE_DEFAULT_CONNECTIONS 8
@@ -155,22 +156,20 @@ int pa_store_list(struct pa_store *store, const char *path, pa_store_entry_fn ea
                   const struct pa_store_call *call, struct pa_error *err);
 int pa_store_stat(struct pa_store *store, const char *path, struct pa_store_entry *ret,
                   const struct pa_store_call *call, struct pa_error *err);
-int pa_store_read(struct pa_store *store, const char *path, const struct pa_hash128 *version,
-                  uint64_t offset, void *data, size_t bytes, size_t *ret_bytes,
-                  const struct pa_store_call *call, struct pa_error *err);
+int pa_store_read(struct pa_store *store, const char *path, const struct pa_hash128 *version, uint64_t offset,
+                  void *data, size_t bytes, size_t *ret_bytes, const struct pa_store_call *call,
+                  struct pa_error *err);
 int pa_store_open_write(struct pa_store *store, const char *path, unsigned flags, uint32_t mode,
-                        struct pa_store_file **ret, const struct pa_store_call *call,
-                        struct pa_error *err);
+                        struct pa_store_file **ret, const struct pa_store_call *call, struct pa_error *err);
 int pa_store_write(struct pa_store *store, struct pa_store_file *file, const void *data, size_t bytes,
                    uint64_t offset, const struct pa_store_call *call, struct pa_error *err);
-int pa_store_sync(struct pa_store *store, struct pa_store_file *file,
-                  const struct pa_store_call *call, struct pa_error *err);
-int pa_store_close_write(struct pa_store *store, struct pa_store_file *file,
-                         struct pa_store_entry *ret, const struct pa_store_call *call,
-                         struct pa_error *err);
+int pa_store_sync(struct pa_store *store, struct pa_store_file *file, const struct pa_store_call *call,
+                  struct pa_error *err);
+int pa_store_close_write(struct pa_store *store, struct pa_store_file *file, struct pa_store_entry *ret,
+                         const struct pa_store_call *call, struct pa_error *err);
 int pa_store_set_attributes(struct pa_store *store, const char *path,
-                            const struct pa_store_attributes *attributes,
-                            const struct pa_store_call *call, struct pa_error *err);
+                            const struct pa_store_attributes *attributes, const struct pa_store_call *call,
+                            struct pa_error *err);
 int pa_store_make_directory(struct pa_store *store, const char *path, uint32_t mode,
                             const struct pa_store_call *call, struct pa_error *err);
 int pa_store_make_symlink(struct pa_store *store, const char *path, const char *target,

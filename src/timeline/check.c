@@ -28,14 +28,14 @@ static int check_task(const struct pa_timeline_input *input, size_t index, struc
 	for (size_t i = 0; i < task->after_count; i++) {
 		if (task->after[i] >= input->task_count)
 			return pa_error_set(err, PA_ERROR_INPUT,
-					    "task %zu comes after task %u: there are only %zu tasks", index,
-					    task->after[i], input->task_count);
+			                    "task %zu comes after task %u: there are only %zu tasks", index,
+			                    task->after[i], input->task_count);
 	}
 	for (size_t i = 0; i < task->read_count; i++) {
 		if (task->reads[i] >= input->extent_count)
 			return pa_error_set(err, PA_ERROR_INPUT,
-					    "task %zu reads extent %u: there are only %zu extents", index,
-					    task->reads[i], input->extent_count);
+			                    "task %zu reads extent %u: there are only %zu extents", index,
+			                    task->reads[i], input->extent_count);
 	}
 	return 0;
 }
@@ -54,8 +54,8 @@ static int check_data(const struct pa_timeline_input *input, struct pa_error *er
 	for (size_t i = 0; i < input->extent_count; i++) {
 		if (input->extents[i].link >= input->link_count)
 			return pa_error_set(err, PA_ERROR_INPUT,
-					    "extent %zu is on link %u: there are only %zu links", i,
-					    input->extents[i].link, input->link_count);
+			                    "extent %zu is on link %u: there are only %zu links", i,
+			                    input->extents[i].link, input->link_count);
 	}
 	for (size_t i = 0; i < input->transfer_count; i++) {
 		const struct pa_timeline_transfer *transfer = &input->transfers[i];
@@ -77,12 +77,12 @@ int pa_timeline_check(const struct pa_timeline_input *input, struct pa_error *er
 		return pa_error_set(err, PA_ERROR_INPUT, "no slots: at least one task must be able to run");
 	if (!(input->memory_bytes >= 0))
 		return pa_error_set(err, PA_ERROR_INPUT, "memory of %g bytes: give 0 or more",
-				    input->memory_bytes);
+		                    input->memory_bytes);
 	if (input->task_count > INT32_MAX || input->extent_count > INT32_MAX ||
 	    input->transfer_count > INT32_MAX)
 		return pa_error_set(err, PA_ERROR_INPUT,
-				    "%zu tasks, %zu extents, %zu transfers: the limit for each is %d",
-				    input->task_count, input->extent_count, input->transfer_count, INT32_MAX);
+		                    "%zu tasks, %zu extents, %zu transfers: the limit for each is %d",
+		                    input->task_count, input->extent_count, input->transfer_count, INT32_MAX);
 	for (size_t i = 0; i < input->task_count; i++) {
 		int failed = check_task(input, i, err);
 		if (failed)

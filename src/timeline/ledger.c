@@ -29,7 +29,7 @@ double pa_ledger_next_use(struct pa_engine *engine, uint32_t extent)
 static void open_to_eviction(struct pa_engine *engine, uint32_t extent)
 {
 	pa_heap_push(engine->arena, &engine->victims,
-		     (struct pa_heap_entry){-pa_ledger_next_use(engine, extent), 0, extent, 0});
+	             (struct pa_heap_entry){-pa_ledger_next_use(engine, extent), 0, extent, 0});
 }
 
 void pa_ledger_settle(struct pa_engine *engine, uint32_t extent)
@@ -86,7 +86,7 @@ static bool choose_victim(struct pa_engine *engine, double next_use_s, uint32_t 
 		struct pa_heap_entry top = engine->victims.entries[0];
 		struct pa_extent_state *state = &engine->extents[top.index];
 		bool stale = state->place != PA_PLACE_RESIDENT || state->pins > 0 || state->chosen ||
-			     -top.first != pa_ledger_next_use(engine, top.index);
+		             -top.first != pa_ledger_next_use(engine, top.index);
 		if (!stale && -top.first <= next_use_s)
 			return false;
 		pa_heap_pop(&engine->victims);
@@ -111,7 +111,7 @@ bool pa_ledger_make_room(struct pa_engine *engine, double bytes, double next_use
 	double freed = 0;
 	while (freed < excess && choose_victim(engine, next_use_s, &victim)) {
 		engine->chosen = pa_arena_grow(engine->arena, engine->chosen, count, &engine->chosen_capacity,
-					       sizeof(*engine->chosen));
+		                               sizeof(*engine->chosen));
 		engine->chosen[count++] = victim;
 		freed += (double)engine->input->extents[victim].bytes;
 	}

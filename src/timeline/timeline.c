@@ -14,7 +14,7 @@ static void run_task(struct pa_engine *engine, uint32_t task)
 	engine->tasks[task].phase = PA_PHASE_RUNNING;
 	result->run_s = fmax(engine->now_s, result->start_s);
 	pa_heap_push(engine->arena, &engine->ends,
-		     (struct pa_heap_entry){engine->now_s + engine->tasks[task].remaining_s, 0, task, 0});
+	             (struct pa_heap_entry){engine->now_s + engine->tasks[task].remaining_s, 0, task, 0});
 }
 
 void pa_engine_satisfy(struct pa_engine *engine, uint32_t task)
@@ -26,7 +26,7 @@ void pa_engine_satisfy(struct pa_engine *engine, uint32_t task)
 		run_task(engine, task);
 	else if (state->phase == PA_PHASE_READY)
 		pa_heap_push(engine->arena, &engine->loaded,
-			     (struct pa_heap_entry){engine->input->tasks[task].priority, 0, task, 0});
+		             (struct pa_heap_entry){engine->input->tasks[task].priority, 0, task, 0});
 }
 
 static void start_task(struct pa_engine *engine, uint32_t task)
@@ -63,7 +63,7 @@ static void unblock(struct pa_engine *engine, uint32_t task)
 	double not_before_s = engine->input->tasks[task].not_before_s;
 	if (not_before_s > engine->now_s)
 		pa_heap_push(engine->arena, &engine->delayed,
-			     (struct pa_heap_entry){not_before_s, 0, task, 0});
+		             (struct pa_heap_entry){not_before_s, 0, task, 0});
 	else
 		make_ready(engine, task);
 }
@@ -240,7 +240,7 @@ static int link_tasks(struct pa_engine *engine, struct pa_error *err)
 	for (uint32_t i = 0; found < count && i < count; i++) {
 		if (left[i] > 0)
 			return pa_error_set(err, PA_ERROR_INPUT,
-					    "task %u is on a cycle, or after one: tasks must form a DAG", i);
+			                    "task %u is on a cycle, or after one: tasks must form a DAG", i);
 	}
 	return 0;
 }
@@ -353,7 +353,7 @@ static int run_engine(struct pa_engine *engine, struct pa_error *err)
 }
 
 static void allocate_result(struct pa_arena *arena, const struct pa_timeline_input *input, bool local,
-			    struct pa_timeline_result *ret)
+                            struct pa_timeline_result *ret)
 {
 	*ret = (struct pa_timeline_result){0};
 	ret->tasks = pa_arena_array(arena, input->task_count, sizeof(*ret->tasks));
@@ -394,7 +394,7 @@ static void sum_up(const struct pa_timeline_input *input, struct pa_timeline_res
 }
 
 int pa_timeline_run(struct pa_arena *arena, const struct pa_timeline_input *input,
-		    struct pa_timeline_result *ret, struct pa_error *err)
+                    struct pa_timeline_result *ret, struct pa_error *err)
 {
 	int failed = pa_timeline_check(input, err);
 	if (failed)

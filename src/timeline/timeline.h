@@ -109,6 +109,6 @@ struct pa_timeline_result {
 
 /* PA_ERROR_INPUT for a cycle, an index out of range, a negative or NaN duration, no slots. */
 int pa_timeline_run(struct pa_arena *arena, const struct pa_timeline_input *input,
-		    struct pa_timeline_result *ret, struct pa_error *err);
+                    struct pa_timeline_result *ret, struct pa_error *err);
 
 #endif

@@ -11,7 +11,7 @@ void pa_transfer_queue_planned(struct pa_engine *engine)
 		const struct pa_timeline_transfer *transfer = &engine->input->transfers[i];
 		struct pa_link_state *link = &engine->links[engine->input->extents[transfer->extent].link];
 		pa_heap_push(engine->arena, &link->later,
-			     (struct pa_heap_entry){transfer->not_before_s, transfer->order, (uint32_t)i, 0});
+		             (struct pa_heap_entry){transfer->not_before_s, transfer->order, (uint32_t)i, 0});
 	}
 	pa_transfer_advance(engine);
 }
@@ -24,7 +24,7 @@ double pa_transfer_advance(struct pa_engine *engine)
 		while (link->later.count > 0 && link->later.entries[0].first <= engine->now_s) {
 			struct pa_heap_entry due = pa_heap_pop(&link->later);
 			pa_heap_push(engine->arena, &link->eligible,
-				     (struct pa_heap_entry){due.second, 0, due.index, 0});
+			             (struct pa_heap_entry){due.second, 0, due.index, 0});
 		}
 		if (link->later.count > 0 && link->later.entries[0].first < next_s)
 			next_s = link->later.entries[0].first;
@@ -67,7 +67,7 @@ static void begin(struct pa_engine *engine, uint32_t extent, double requested_s,
 	engine->links[given->link].blocked = false;
 	double first_byte_s = fmax(engine->now_s, requested_s + link->latency_s);
 	pa_heap_push(engine->arena, &engine->arrivals,
-		     (struct pa_heap_entry){first_byte_s + bytes / link->bytes_per_second, 0, extent, 0});
+	             (struct pa_heap_entry){first_byte_s + bytes / link->bytes_per_second, 0, extent, 0});
 }
 
 static bool start_demand(struct pa_engine *engine, struct pa_link_state *link)
@@ -107,7 +107,7 @@ static void start_planned(struct pa_engine *engine, struct pa_link_state *link)
 			continue;
 		}
 		if (!pa_ledger_make_room(engine, (double)engine->input->extents[extent].bytes,
-					 pa_ledger_next_use(engine, extent))) {
+		                         pa_ledger_next_use(engine, extent))) {
 			link->blocked = true;
 			return;
 		}

@@ -32,7 +32,7 @@ enum job { JOB_SEQUENTIAL, JOB_RANDOM, JOB_SMALL_FIRST, JOB_SMALL_AGAIN, JOBS };
 
 static const char *const way_names[] = {"tmpfs", "bind", "passthrough", "direct"};
 static const char *const job_names[] = {"sequential_1MiB", "random_4KiB", "small_files_first",
-					"small_files_again"};
+                                        "small_files_again"};
 
 struct sample {
 	double wall_s;
@@ -278,11 +278,11 @@ static void print_way(const struct bench *bench, int job, int way)
 	double base_wall = median(bench, job, WAY_TMPFS, offsetof(struct sample, wall_s));
 	double base_cpu = median(bench, job, WAY_TMPFS, offsetof(struct sample, cpu_s));
 	double operations = job == JOB_SEQUENTIAL ? (double)bench->large_bytes / SEQUENTIAL_BYTES
-			    : job == JOB_RANDOM   ? RANDOM_READS
-						  : bench->small_files;
+	                    : job == JOB_RANDOM   ? RANDOM_READS
+	                                          : bench->small_files;
 	double bytes = job == JOB_SEQUENTIAL ? (double)bench->large_bytes
-		       : job == JOB_RANDOM   ? (double)RANDOM_READS * RANDOM_BYTES
-					     : (double)bench->small_files * SMALL_BYTES;
+	               : job == JOB_RANDOM   ? (double)RANDOM_READS * RANDOM_BYTES
+	                                     : (double)bench->small_files * SMALL_BYTES;
 
 	printf(
 	    "      \"%s\": {\"wall_s\": %.4f, \"cpu_s\": %.4f, \"MB_per_s\": %.0f, \"cpu_s_per_GB\": %.4f, "

@@ -11,10 +11,10 @@
 #include "base/error.h"
 #include "plan/plan.h"
 
-#define WIDTH         20u
-#define EXTENTS       10u
-#define EXTENT_BYTES  (64u << 20)
-#define RUNS          5
+#define WIDTH        20u
+#define EXTENTS      10u
+#define EXTENT_BYTES (64u << 20)
+#define RUNS         5
 
 static double cpu_ms(void)
 {
@@ -61,7 +61,8 @@ static double plan_once(uint32_t tasks, double memory_share, struct pa_error *er
 	size_t read_count = 0;
 
 	for (uint32_t i = 0; i < tasks * EXTENTS; i++) {
-		extents[i] = (struct pa_plan_extent){.path = pa_arena_printf(&arena, "%u", i), .bytes = EXTENT_BYTES};
+		extents[i] =
+		    (struct pa_plan_extent){.path = pa_arena_printf(&arena, "%u", i), .bytes = EXTENT_BYTES};
 		reads[read_count++] = (struct pa_plan_read){.task = i / EXTENTS, .extent = i};
 		/* Every other extent is shared with the task behind. */
 		if (i % 2 == 0 && i / EXTENTS + WIDTH < tasks)
@@ -110,8 +111,9 @@ int main(void)
 			for (int run = 0; run < RUNS; run++)
 				spent_ms[run] = plan_once(sizes[s], shares[m], &err);
 			qsort(spent_ms, RUNS, sizeof(spent_ms[0]), compare);
-			printf("%s{\"tasks\": %u, \"extents\": %u, \"memory_share\": %.1f, \"median_ms\": %.2f}", separator,
-			       sizes[s], sizes[s] * EXTENTS, shares[m], spent_ms[RUNS / 2]);
+			printf(
+			    "%s{\"tasks\": %u, \"extents\": %u, \"memory_share\": %.1f, \"median_ms\": %.2f}",
+			    separator, sizes[s], sizes[s] * EXTENTS, shares[m], spent_ms[RUNS / 2]);
 			separator = ", ";
 		}
 	}

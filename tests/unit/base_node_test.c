@@ -25,7 +25,7 @@ static struct reading read_bytes(const char *text, size_t bytes)
 	struct reading reading = {.arena = PA_ARENA_INIT};
 
 	reading.rc = pa_document_read(&reading.arena, "f", text, bytes, &reading.documents, &reading.count,
-				      &reading.err);
+	                              &reading.err);
 	return reading;
 }
 
@@ -40,7 +40,7 @@ static void refuses(const char *text, const char *message)
 
 	if (reading.rc != -(int)PA_ERROR_INPUT || strstr(reading.err.message, message) == NULL)
 		fail_msg("'%.60s': expected \"%s\", got %d \"%s\"", text, message, reading.rc,
-			 reading.err.message);
+		         reading.err.message);
 	pa_arena_done(&reading.arena);
 }
 
@@ -59,10 +59,10 @@ static void test_values_keep_their_text(void **state)
 {
 	(void)state;
 	becomes("a: 010\nb: yes\nc: 1.50\nd: true\ne: ~\nf: '5'\ng:\n",
-		"{\"a\":\"010\",\"b\":\"yes\",\"c\":1.50,\"d\":true,\"e\":null,\"f\":\"5\",\"g\":null}");
+	        "{\"a\":\"010\",\"b\":\"yes\",\"c\":1.50,\"d\":true,\"e\":null,\"f\":\"5\",\"g\":null}");
 	becomes("[1, -2.5e3, 0x10, .5, 1_000, !!str 7]", "[1,-2.5e3,\"0x10\",\".5\",\"1_000\",\"7\"]");
 	becomes("a: |2\n    x\n  y\nb: \"tab\\there \\\"q\\\"\"\n",
-		"{\"a\":\"  x\\ny\\n\",\"b\":\"tab\\there \\\"q\\\"\"}");
+	        "{\"a\":\"  x\\ny\\n\",\"b\":\"tab\\there \\\"q\\\"\"}");
 }
 
 static void test_positions(void **state)
@@ -106,9 +106,9 @@ static void test_aliases_and_merges(void **state)
 	(void)state;
 	becomes("a: &x {k: 1, l: 2}\nb: *x\n", "{\"a\":{\"k\":1,\"l\":2},\"b\":{\"k\":1,\"l\":2}}");
 	becomes("a: &x {k: 1, l: 2}\nb: {<<: *x, k: 9}\n",
-		"{\"a\":{\"k\":1,\"l\":2},\"b\":{\"k\":9,\"l\":2}}");
+	        "{\"a\":{\"k\":1,\"l\":2},\"b\":{\"k\":9,\"l\":2}}");
 	becomes("- &a {k: 1}\n- &b {k: 2, m: 3}\n- {<<: [*a, *b]}\n",
-		"[{\"k\":1},{\"k\":2,\"m\":3},{\"k\":1,\"m\":3}]");
+	        "[{\"k\":1},{\"k\":2,\"m\":3},{\"k\":1,\"m\":3}]");
 	struct reading reading = read_text("a: &x [1, 2]\nb: [*x, *x]\n");
 	/* map 1, keys 2, list 3, list of two lists 7 */
 	assert_int_equal(reading.documents[0].root->walk, 13);
@@ -208,13 +208,13 @@ static void test_json(void **state)
 {
 	(void)state;
 	becomes("{\"a\": \"\\ud83d\\ude00\", \"b\": [1, 2.5, null, true]}",
-		"{\"a\":\"\xf0\x9f\x98\x80\",\"b\":[1,2.5,null,true]}");
+	        "{\"a\":\"\xf0\x9f\x98\x80\",\"b\":[1,2.5,null,true]}");
 	refuses("{\"a\": \"\\ud83d\"}", "f:1:");
 	struct reading reading = read_text("a: '{\"k\": [0.1, \"t\"]}'\n");
 	const struct pa_node *at = pa_node_get(reading.documents[0].root, "a");
 	const struct pa_node *json;
 	assert_int_equal(pa_document_read_json(&reading.arena, at, at->text, at->length, &json, &reading.err),
-			 0);
+	                 0);
 	assert_int_equal(json->line, 1);
 	assert_int_equal(json->column, 4);
 	assert_string_equal(pa_node_get(json, "k")->items[0]->text, "0.1");

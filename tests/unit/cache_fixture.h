@@ -145,7 +145,7 @@ static inline void fault_hook(struct pa_store *head, const char *moment)
 }
 
 static inline int fault_list(struct pa_store *head, const char *path, pa_store_entry_fn each, void *context,
-			     const struct pa_store_call *call, struct pa_error *err)
+                             const struct pa_store_call *call, struct pa_error *err)
 {
 	int r = pa_store_list(((struct fault_store *)head)->below, path, each, context, call, err);
 	fault_hook(head, "listed");
@@ -153,7 +153,7 @@ static inline int fault_list(struct pa_store *head, const char *path, pa_store_e
 }
 
 static inline int fault_stat(struct pa_store *head, const char *path, struct pa_store_entry *ret,
-			     const struct pa_store_call *call, struct pa_error *err)
+                             const struct pa_store_call *call, struct pa_error *err)
 {
 	__atomic_add_fetch(&((struct fault_store *)head)->stats, 1, __ATOMIC_RELAXED);
 	fault_hook(head, "stat");
@@ -187,8 +187,8 @@ static inline int fault_begin(struct fault_store *store, const char *path, uint6
 }
 
 static inline int fault_read(struct pa_store *head, const char *path, const struct pa_hash128 *version,
-			     uint64_t offset, void *data, size_t bytes, size_t *ret_bytes,
-			     const struct pa_store_call *call, struct pa_error *err)
+                             uint64_t offset, void *data, size_t bytes, size_t *ret_bytes,
+                             const struct pa_store_call *call, struct pa_error *err)
 {
 	struct fault_store *store = (struct fault_store *)head;
 
@@ -222,8 +222,8 @@ static inline int fault_read(struct pa_store *head, const char *path, const stru
 }
 
 static inline int fault_open_write(struct pa_store *head, const char *path, unsigned flags, uint32_t mode,
-				   struct pa_store_file **ret, const struct pa_store_call *call,
-				   struct pa_error *err)
+                                   struct pa_store_file **ret, const struct pa_store_call *call,
+                                   struct pa_error *err)
 {
 	return pa_store_open_write(((struct fault_store *)head)->below, path, flags, mode, ret, call, err);
 }
@@ -232,7 +232,7 @@ static struct pa_store *fault_below; /* where a file goes, of which only the dri
 static int fault_writes;             /* so many writes fail half-way */
 
 static inline int fault_write(struct pa_store_file *file, const void *data, size_t bytes, uint64_t offset,
-			      const struct pa_store_call *call, struct pa_error *err)
+                              const struct pa_store_call *call, struct pa_error *err)
 {
 	if (fault_writes > 0) {
 		fault_writes--;
@@ -243,45 +243,45 @@ static inline int fault_write(struct pa_store_file *file, const void *data, size
 }
 
 static inline int fault_sync(struct pa_store_file *file, const struct pa_store_call *call,
-			     struct pa_error *err)
+                             struct pa_error *err)
 {
 	return pa_store_sync(fault_below, file, call, err);
 }
 
 static inline int fault_close_write(struct pa_store_file *file, struct pa_store_entry *ret,
-				    const struct pa_store_call *call, struct pa_error *err)
+                                    const struct pa_store_call *call, struct pa_error *err)
 {
 	return pa_store_close_write(fault_below, file, ret, call, err);
 }
 
 static inline int fault_set_attributes(struct pa_store *head, const char *path,
-				       const struct pa_store_attributes *attributes,
-				       const struct pa_store_call *call, struct pa_error *err)
+                                       const struct pa_store_attributes *attributes,
+                                       const struct pa_store_call *call, struct pa_error *err)
 {
 	return pa_store_set_attributes(((struct fault_store *)head)->below, path, attributes, call, err);
 }
 
 static inline int fault_make_directory(struct pa_store *head, const char *path, uint32_t mode,
-				       const struct pa_store_call *call, struct pa_error *err)
+                                       const struct pa_store_call *call, struct pa_error *err)
 {
 	return pa_store_make_directory(((struct fault_store *)head)->below, path, mode, call, err);
 }
 
 static inline int fault_make_symlink(struct pa_store *head, const char *path, const char *target,
-				     const struct pa_store_call *call, struct pa_error *err)
+                                     const struct pa_store_call *call, struct pa_error *err)
 {
 	return pa_store_make_symlink(((struct fault_store *)head)->below, path, target, call, err);
 }
 
 static inline int fault_remove(struct pa_store *head, const char *path, bool directory,
-			       const struct pa_store_call *call, struct pa_error *err)
+                               const struct pa_store_call *call, struct pa_error *err)
 {
 	fault_hook(head, "remove");
 	return pa_store_remove(((struct fault_store *)head)->below, path, directory, call, err);
 }
 
 static inline int fault_rename(struct pa_store *head, const char *from, const char *to, bool no_replace,
-			       const struct pa_store_call *call, struct pa_error *err)
+                               const struct pa_store_call *call, struct pa_error *err)
 {
 	int r = pa_store_rename(((struct fault_store *)head)->below, from, to, no_replace, call, err);
 	fault_hook(head, "renamed");
@@ -291,7 +291,7 @@ static inline int fault_rename(struct pa_store *head, const char *from, const ch
 static const struct pa_store_ops fault_ops = {
     .scheme = "fault",
     .abilities = PA_STORE_WRITE_RANDOM | PA_STORE_WRITE_APPEND | PA_STORE_RENAME | PA_STORE_DIRECTORIES |
-		 PA_STORE_SYMLINKS | PA_STORE_ATTRIBUTES,
+                 PA_STORE_SYMLINKS | PA_STORE_ATTRIBUTES,
     .close = fault_close,
     .list = fault_list,
     .stat = fault_stat,
@@ -472,7 +472,7 @@ static inline bool fixture_wait_resident(struct fixture *fixture, const char *pa
 }
 
 static inline struct pa_assignment fixture_assignment(const char *path, int64_t deadline_in_ns,
-						      int64_t keep_in_ns)
+                                                      int64_t keep_in_ns)
 {
 	return (struct pa_assignment){
 	    .data_set = "set",
@@ -483,7 +483,7 @@ static inline struct pa_assignment fixture_assignment(const char *path, int64_t 
 }
 
 static inline void fixture_assign(struct fixture *fixture, const struct pa_assignment *assignments,
-				  size_t count)
+                                  size_t count)
 {
 	struct pa_error err = PA_ERROR_INIT;
 

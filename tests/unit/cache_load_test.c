@@ -165,14 +165,14 @@ static void test_who_gives_way(void **state)
 	assert_true(fixture_wait_resident(&fixture, "", 4 * MIB));
 	/* What is needed later finds no room. */
 	struct pa_assignment later[] = {assignments[0], assignments[1],
-					fixture_assignment("c", 50 * SECOND, 90 * SECOND)};
+	                                fixture_assignment("c", 50 * SECOND, 90 * SECOND)};
 	fixture_assign(&fixture, later, 3);
 	usleep(150000);
 	assert_int_equal(fixture_resident(&fixture, "c"), 0);
 	assert_int_equal(fixture_resident(&fixture, "b"), 2 * MIB);
 	/* What is needed sooner takes the place of the latest, not of the other. */
 	struct pa_assignment sooner[] = {assignments[0], assignments[1],
-					 fixture_assignment("c", 20 * SECOND, 90 * SECOND)};
+	                                 fixture_assignment("c", 20 * SECOND, 90 * SECOND)};
 	fixture_assign(&fixture, sooner, 3);
 	assert_true(fixture_wait_resident(&fixture, "c", 2 * MIB));
 	assert_int_equal(fixture_resident(&fixture, "a"), 2 * MIB);
@@ -352,9 +352,9 @@ static void assert_same_tree(const char *a, const char *b)
 	snprintf(command, sizeof(command), "diff -r --no-dereference '%s' '%s'", a, b);
 	assert_int_equal(system(command), 0);
 	snprintf(command, sizeof(command),
-		 "f() { cd \"$1\" && find . -printf '%%P %%y %%m %%T@ %%l %%U %%G\\n' | sort; }; "
-		 "[ \"$(f '%s')\" = \"$(f '%s')\" ]",
-		 a, b);
+	         "f() { cd \"$1\" && find . -printf '%%P %%y %%m %%T@ %%l %%U %%G\\n' | sort; }; "
+	         "[ \"$(f '%s')\" = \"$(f '%s')\" ]",
+	         a, b);
 	assert_int_equal(system(command), 0);
 }
 
@@ -381,14 +381,14 @@ static void test_bind_path(void **state)
 	fixture_open(&fixture, &(struct fixture_options){.read_only = true});
 	struct pa_error err = PA_ERROR_INIT;
 	assert_int_equal(pa_data_set_bind_path(fixture.data_set, "d", path, sizeof(path), &err),
-			 -(int)PA_ERROR_NOT_FOUND);
+	                 -(int)PA_ERROR_NOT_FOUND);
 	struct pa_assignment assignment = fixture_assignment("d", SECOND, 60 * SECOND);
 	fixture_assign(&fixture, &assignment, 1);
 	assert_true(fixture_wait_resident(&fixture, "d", 2 * MIB + 109));
 	assert_int_equal(pa_data_set_bind_path(fixture.data_set, "", path, sizeof(path), &err),
-			 -(int)PA_ERROR_NOT_FOUND);
+	                 -(int)PA_ERROR_NOT_FOUND);
 	assert_int_equal(pa_data_set_bind_path(fixture.data_set, "d", path, 3, &err),
-			 -(int)PA_ERROR_PERMANENT);
+	                 -(int)PA_ERROR_PERMANENT);
 	assert_int_equal(pa_data_set_bind_path(fixture.data_set, "d", path, sizeof(path), &err), 0);
 	snprintf(to, sizeof(to), "%s/d", fixture.source);
 	assert_same_tree(to, path);
@@ -457,7 +457,7 @@ static void test_two_data_sets_of_one_store(void **state)
 	assert_int_equal(pa_cache_open_data_set(fixture.cache, &options, &no_limit, &other, &err), 0);
 	struct pa_data_set *twice = NULL;
 	assert_int_equal(pa_cache_open_data_set(fixture.cache, &options, &no_limit, &twice, &err),
-			 -(int)PA_ERROR_BUG);
+	                 -(int)PA_ERROR_BUG);
 	assert_ptr_equal(pa_cache_find_data_set(fixture.cache, "other"), other);
 	struct pa_assignment assignment = fixture_assignment("a", SECOND, 60 * SECOND);
 	assignment.data_set = "other";
@@ -477,7 +477,7 @@ static void test_two_data_sets_of_one_store(void **state)
 	options.name = "missing";
 	options.root = "no/such";
 	assert_int_equal(pa_cache_open_data_set(fixture.cache, &options, &no_limit, &twice, &err),
-			 -(int)PA_ERROR_NOT_FOUND);
+	                 -(int)PA_ERROR_NOT_FOUND);
 	fixture_end(&fixture);
 }
 
@@ -559,9 +559,9 @@ static void test_stress(void **state)
 	fixture_file(fixture.source, "b", 1, 3 * MIB + 11);
 	fixture_file(fixture.source, "d/c", 2, 3000);
 	fixture_open(&fixture, &(struct fixture_options){.quota_bytes = 4 * MIB,
-							 .readahead_chunks = 2,
-							 .verify_every = 7,
-							 .read_only = true});
+	                                                 .readahead_chunks = 2,
+	                                                 .verify_every = 7,
+	                                                 .read_only = true});
 	struct stress stress = {.fixture = &fixture};
 	pthread_t planner;
 	pthread_t readers[16];

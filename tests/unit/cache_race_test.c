@@ -143,7 +143,7 @@ static void test_size_changes_under_readers(void **state)
 		struct pa_error err = PA_ERROR_INIT;
 		random = random * 6364136223846793005u + 1442695040888963407u;
 		struct pa_store_attributes change = {.set_size = true,
-						     .size_bytes = (random >> 40) % (3 * MIB)};
+		                                     .size_bytes = (random >> 40) % (3 * MIB)};
 		struct pa_attributes attributes;
 		assert_int_equal(
 		    pa_tree_set_attributes(fixture.data_set, inode, &change, &attributes, &no_limit, &err),
@@ -174,7 +174,7 @@ static void test_held_file_grows(void **state)
 	/* Room for both files, and none for growth: b is held, too. */
 	fixture_open(&fixture, &(struct fixture_options){.quota_bytes = MIB + 4096});
 	struct pa_file *files[] = {fixture_file_open(&fixture, "a", PA_FILE_READ),
-				   fixture_file_open(&fixture, "b", PA_FILE_READ)};
+	                           fixture_file_open(&fixture, "b", PA_FILE_READ)};
 	fixture_check(files[0], 1, 0, 100);
 	fixture_check(files[1], 2, 0, MIB);
 	int fd = pa_file_hold_whole(files[0]);
@@ -184,8 +184,8 @@ static void test_held_file_grows(void **state)
 	struct pa_store_attributes change = {.set_size = true, .size_bytes = 9000};
 	struct pa_attributes attributes;
 	assert_int_equal(pa_tree_set_attributes(fixture.data_set, fixture_inode(&fixture, "a"), &change,
-						&attributes, &no_limit, &err),
-			 0);
+	                                        &attributes, &no_limit, &err),
+	                 0);
 	unsigned char data[9000];
 	assert_int_equal(pread(fd, data, sizeof(data), 0), 9000);
 	assert_true(fixture_same(data, 1, 0, 100));
@@ -279,7 +279,7 @@ static void beside_end(struct beside *beside)
 }
 
 static bool count_name(void *context, const char *name, uint64_t cookie,
-		       const struct pa_attributes *attributes)
+                       const struct pa_attributes *attributes)
 {
 	(void)name;
 	(void)cookie;
@@ -311,8 +311,8 @@ static void test_refresh_beside_creation(void **state)
 	struct pa_file *file = NULL;
 	beside_begin(&beside, &fixture, "stat");
 	assert_int_equal(pa_file_create(fixture.data_set, PA_INODE_ROOT, "a", PA_FILE_READ, 0600, &file,
-					&attributes, &no_limit, &err),
-			 0);
+	                                &attributes, &no_limit, &err),
+	                 0);
 	beside_end(&beside);
 	assert_int_equal(names_in(&fixture, ""), 1);
 	assert_int_equal(pa_file_write(file, 0, "1234", 4, &no_limit, &err), 0);
@@ -338,8 +338,8 @@ static void test_refresh_beside_renaming(void **state)
 	struct pa_file *file = fixture_file_open(&fixture, "d/a", PA_FILE_READ | PA_FILE_WRITE);
 	beside_begin(&beside, &fixture, "renamed");
 	assert_int_equal(pa_tree_rename(fixture.data_set, fixture_inode(&fixture, "d"), "a", PA_INODE_ROOT,
-					"b", false, &no_limit, &err),
-			 0);
+	                                "b", false, &no_limit, &err),
+	                 0);
 	beside_end(&beside);
 	assert_int_equal(names_in(&fixture, ""), 2);
 	assert_int_equal(names_in(&fixture, "d"), 0);
@@ -351,8 +351,8 @@ static void test_refresh_beside_renaming(void **state)
 	/* A folder takes what is in it along. */
 	file = fixture_file_open(&fixture, "b", PA_FILE_READ);
 	assert_int_equal(pa_tree_rename(fixture.data_set, PA_INODE_ROOT, "b", fixture_inode(&fixture, "d"),
-					"a", false, &no_limit, &err),
-			 0);
+	                                "a", false, &no_limit, &err),
+	                 0);
 	uint64_t inode = fixture_inode(&fixture, "d/a");
 	beside_begin(&beside, &fixture, "renamed");
 	assert_int_equal(
@@ -433,7 +433,7 @@ static void test_failed_write(void **state)
 	fixture_fill(data, 2, 0, sizeof(data));
 	fault_writes = 1;
 	assert_int_equal(pa_file_write(writer, 0, data, sizeof(data), &no_limit, &err),
-			 -(int)PA_ERROR_PERMANENT);
+	                 -(int)PA_ERROR_PERMANENT);
 	fixture_file_close(writer);
 	pa_file_release_whole(held);
 	fixture_file_close(held);
@@ -454,8 +454,8 @@ static void test_removed_file_grows(void **state)
 	struct pa_attributes attributes;
 	struct pa_file *file = NULL;
 	assert_int_equal(pa_file_create(fixture.data_set, PA_INODE_ROOT, "a", PA_FILE_READ, 0600, &file,
-					&attributes, &no_limit, &err),
-			 0);
+	                                &attributes, &no_limit, &err),
+	                 0);
 	assert_int_equal(pa_tree_remove(fixture.data_set, PA_INODE_ROOT, "a", false, &no_limit, &err), 0);
 	unsigned char data[5000];
 	fixture_fill(data, 1, 0, sizeof(data));
@@ -494,10 +494,10 @@ static void test_closed_folder(void **state)
 	assert_int_equal(seteuid(before), 0);
 	uint64_t inode = fixture_inode(&fixture, "closed");
 	assert_int_equal(pa_tree_list(fixture.data_set, inode, 0, count_name, &count, &err),
-			 -(int)PA_ERROR_PERMANENT);
+	                 -(int)PA_ERROR_PERMANENT);
 	assert_int_equal(pa_error_to_errno(&err), EACCES);
 	assert_int_equal(pa_tree_lookup(fixture.data_set, inode, "a", &attributes, &err),
-			 -(int)PA_ERROR_PERMANENT);
+	                 -(int)PA_ERROR_PERMANENT);
 	struct pa_file *file = fixture_file_open(&fixture, "b", PA_FILE_READ);
 	fixture_check(file, 2, 0, 1000);
 	fixture_file_close(file);

@@ -48,7 +48,7 @@ static void test_smaller_quota_than_data(void **state)
 	fixture_file(fixture.source, "a", 1, 8 * MIB);
 	fixture_file(fixture.source, "b", 2, 100);
 	fixture_open(&fixture,
-		     &(struct fixture_options){.quota_bytes = 2 * MIB + 4096, .readahead_chunks = 2});
+	             &(struct fixture_options){.quota_bytes = 2 * MIB + 4096, .readahead_chunks = 2});
 	struct pa_file *file = fixture_file_open(&fixture, "a", PA_FILE_READ);
 	struct pa_file *small = fixture_file_open(&fixture, "b", PA_FILE_READ);
 	for (int pass = 0; pass < 2; pass++)
@@ -122,9 +122,9 @@ static void run_readers(struct fixture *fixture, int count, int rounds, uint64_t
 
 	for (int i = 0; i < count; i++) {
 		readers[i] = (struct reader){.fixture = fixture,
-					     .random = (unsigned)i + 1,
-					     .size_bytes = size_bytes,
-					     .rounds = rounds};
+		                             .random = (unsigned)i + 1,
+		                             .size_bytes = size_bytes,
+		                             .rounds = rounds};
 		assert_int_equal(pthread_create(&readers[i].thread, NULL, read_randomly, &readers[i]), 0);
 	}
 	for (int i = 0; i < count; i++)
@@ -242,7 +242,7 @@ static void test_permanent_error(void **state)
 	char data[10];
 	size_t got;
 	assert_int_equal(pa_file_read(file, 0, data, 10, &got, NULL, &no_limit, &err),
-			 -(int)PA_ERROR_PERMANENT);
+	                 -(int)PA_ERROR_PERMANENT);
 	assert_int_equal(pa_error_to_errno(&err), EIO);
 	assert_int_equal(fixture_status(&fixture).failed_loads, 1);
 	assert_non_null(strstr(fixture_status(&fixture).last_error, "'a' cannot be read"));
@@ -287,11 +287,11 @@ static void test_changed_at_the_source(void **state)
 	char data[10];
 	size_t got;
 	assert_int_equal(pa_file_read(file, MIB, data, 10, &got, NULL, &no_limit, &err),
-			 -(int)PA_ERROR_CHANGED);
+	                 -(int)PA_ERROR_CHANGED);
 	assert_int_equal(pa_error_to_errno(&err), ESTALE);
 	/* The old handle stays stale, a new one has the new content and size. */
 	assert_int_equal(pa_file_read(file, 2 * MIB, data, 10, &got, NULL, &no_limit, &err),
-			 -(int)PA_ERROR_CHANGED);
+	                 -(int)PA_ERROR_CHANGED);
 	struct pa_attributes attributes;
 	assert_int_equal(pa_tree_lookup(fixture.data_set, PA_INODE_ROOT, "a", &attributes, &err), 0);
 	assert_int_equal(attributes.size_bytes, 2 * MIB);
@@ -360,7 +360,7 @@ static void test_free_wakes_readers(void **state)
 	char data[10];
 	size_t got;
 	assert_int_equal(pa_file_read(file, 0, data, 10, &got, NULL, &no_limit, &err),
-			 -(int)PA_ERROR_CANCELLED);
+	                 -(int)PA_ERROR_CANCELLED);
 	fixture_file_close(file);
 	pthread_join(thread, NULL);
 	assert_true(pa_clock_ns() - since_ns < 30 * SECOND); /* not the minute that the source takes */

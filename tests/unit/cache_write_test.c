@@ -22,7 +22,7 @@ static struct pa_file *create(struct fixture *fixture, uint64_t parent, const ch
 	struct pa_file *file = NULL;
 
 	if (pa_file_create(fixture->data_set, parent, name, PA_FILE_READ | PA_FILE_WRITE | flags, 0640, &file,
-			   &attributes, &no_limit, &err) < 0)
+	                   &attributes, &no_limit, &err) < 0)
 		fail_msg("%s", err.message);
 	return file;
 }
@@ -153,7 +153,7 @@ static void test_append_and_truncate(void **state)
 	struct pa_attributes attributes;
 	struct pa_store_attributes set = {.set_size = true, .size_bytes = MIB + 1000};
 	assert_int_equal(pa_tree_set_attributes(fixture.data_set, inode, &set, &attributes, &no_limit, &err),
-			 0);
+	                 0);
 	assert_int_equal(attributes.size_bytes, MIB + 1000);
 	assert_int_equal(fixture_resident(&fixture, "a"), MIB + 1000);
 	assert_int_equal(fixture_status(&fixture).used_bytes, MIB + 4096);
@@ -161,7 +161,7 @@ static void test_append_and_truncate(void **state)
 	/* Longer again: what was cut off does not come back. */
 	set.size_bytes = 2 * MIB;
 	assert_int_equal(pa_tree_set_attributes(fixture.data_set, inode, &set, &attributes, &no_limit, &err),
-			 0);
+	                 0);
 	size_t got;
 	assert_int_equal(pa_file_read(file, MIB + 1000, data, 500, &got, NULL, &no_limit, &err), 0);
 	assert_int_equal(got, 500);
@@ -177,7 +177,7 @@ static void test_append_and_truncate(void **state)
 	set = (struct pa_store_attributes){
 	    .set_mode = true, .mode = 0600, .set_mtime = true, .mtime_ns = 1500000000};
 	assert_int_equal(pa_tree_set_attributes(fixture.data_set, inode, &set, &attributes, &no_limit, &err),
-			 0);
+	                 0);
 	assert_int_equal(attributes.mode, 0600);
 	assert_int_equal(attributes.mtime_ns, 1500000000);
 	refresh(&fixture);
@@ -206,13 +206,13 @@ static void test_remove_while_open(void **state)
 	char byte;
 	size_t got;
 	assert_int_equal(pa_file_read(file, MIB, &byte, 1, &got, NULL, &no_limit, &err),
-			 -(int)PA_ERROR_CHANGED);
+	                 -(int)PA_ERROR_CHANGED);
 	fixture_file_close(file);
 	assert_int_equal(pa_tree_attributes(fixture.data_set, inode, &attributes, &err),
-			 -(int)PA_ERROR_NOT_FOUND);
+	                 -(int)PA_ERROR_NOT_FOUND);
 	assert_int_equal(fixture_status(&fixture).used_bytes, 0);
 	assert_int_equal(pa_tree_remove(fixture.data_set, PA_INODE_ROOT, "a", false, &no_limit, &err),
-			 -(int)PA_ERROR_NOT_FOUND);
+	                 -(int)PA_ERROR_NOT_FOUND);
 	fixture_end(&fixture);
 }
 
@@ -236,12 +236,12 @@ static void test_names(void **state)
 	write_range(file, 5, 0, 300);
 	/* A rename over a file that is open. */
 	assert_int_equal(pa_tree_rename(fixture.data_set, folder.inode, "new.tmp", folder.inode, "final",
-					true, &no_limit, &err),
-			 -(int)PA_ERROR_PERMANENT);
+	                                true, &no_limit, &err),
+	                 -(int)PA_ERROR_PERMANENT);
 	assert_int_equal(pa_error_to_errno(&err), EEXIST);
 	assert_int_equal(pa_tree_rename(fixture.data_set, folder.inode, "new.tmp", folder.inode, "final",
-					false, &no_limit, &err),
-			 0);
+	                                false, &no_limit, &err),
+	                 0);
 	fixture_check(file, 5, 0, 300);
 	fixture_file_close(file);
 	assert_int_equal(fixture_inode(&fixture, "d/new.tmp"), 0);
@@ -262,21 +262,21 @@ static void test_names(void **state)
 	assert_int_equal(pa_tree_read_link(fixture.data_set, other.inode, target, sizeof(target), &err), 0);
 	assert_string_equal(target, "final");
 	assert_int_equal(pa_tree_read_link(fixture.data_set, other.inode, target, 5, &err),
-			 -(int)PA_ERROR_PERMANENT);
+	                 -(int)PA_ERROR_PERMANENT);
 	assert_int_equal(pa_tree_remove(fixture.data_set, PA_INODE_ROOT, "e", true, &no_limit, &err),
-			 -(int)PA_ERROR_PERMANENT);
+	                 -(int)PA_ERROR_PERMANENT);
 	assert_int_equal(pa_error_to_errno(&err), ENOTEMPTY);
 	struct pa_file *none = NULL;
 	assert_int_equal(pa_file_create(fixture.data_set, folder.inode, "final",
-					PA_FILE_WRITE | PA_FILE_EXCLUSIVE, 0600, &none, &other, &no_limit,
-					&err),
-			 -(int)PA_ERROR_PERMANENT);
+	                                PA_FILE_WRITE | PA_FILE_EXCLUSIVE, 0600, &none, &other, &no_limit,
+	                                &err),
+	                 -(int)PA_ERROR_PERMANENT);
 	assert_int_equal(pa_error_to_errno(&err), EEXIST);
 	static const char *const bad[] = {"", ".", "..", "a/b"};
 	for (size_t i = 0; i < 4; i++)
 		assert_int_equal(pa_tree_make_directory(fixture.data_set, PA_INODE_ROOT, bad[i], 0700, &other,
-							&no_limit, &err),
-				 -(int)PA_ERROR_PERMANENT);
+		                                        &no_limit, &err),
+		                 -(int)PA_ERROR_PERMANENT);
 	fixture_end(&fixture);
 }
 
@@ -295,10 +295,10 @@ static void test_read_only(void **state)
 	assert_true(pa_file_open(fixture.data_set, inode, PA_FILE_WRITE, &file, &no_limit, &err) < 0);
 	assert_int_equal(pa_error_to_errno(&err), EROFS);
 	assert_true(pa_file_open(fixture.data_set, inode, PA_FILE_READ | PA_FILE_TRUNCATE, &file, &no_limit,
-				 &err) < 0);
+	                         &err) < 0);
 	assert_int_equal(pa_error_to_errno(&err), EROFS);
 	assert_true(pa_file_create(fixture.data_set, 1, "b", PA_FILE_WRITE, 0600, &file, &attributes,
-				   &no_limit, &err) < 0);
+	                           &no_limit, &err) < 0);
 	assert_int_equal(pa_error_to_errno(&err), EROFS);
 	assert_true(pa_tree_remove(fixture.data_set, 1, "a", false, &no_limit, &err) < 0);
 	assert_true(pa_tree_rename(fixture.data_set, 1, "a", 1, "b", false, &no_limit, &err) < 0);
@@ -460,7 +460,7 @@ static void *read_parts(void *context)
 		struct pa_file *file = fixture_file_open(part->fixture, "a", PA_FILE_READ);
 		size_t got = 0;
 		if (pa_file_read(file, (uint64_t)(i % 8) * PART_BYTES, data, PART_BYTES, &got, NULL,
-				 &no_limit, &err) < 0)
+		                 &no_limit, &err) < 0)
 			fail_msg("%s", err.message);
 		fixture_file_close(file);
 	}
@@ -552,9 +552,9 @@ static void test_listing_under_changes(void **state)
 	assert_int_equal(pa_tree_list(fixture.data_set, PA_INODE_ROOT, 2, collect, seen, &err), 0);
 	assert_string_equal(seen, "abde");
 	assert_int_equal(pa_tree_list(fixture.data_set, attributes.inode, 0, collect, seen, &err),
-			 -(int)PA_ERROR_NOT_FOUND);
+	                 -(int)PA_ERROR_NOT_FOUND);
 	assert_int_equal(pa_tree_list(fixture.data_set, fixture_inode(&fixture, "d"), 0, collect, seen, &err),
-			 -(int)PA_ERROR_PERMANENT);
+	                 -(int)PA_ERROR_PERMANENT);
 	fixture_end(&fixture);
 }
 

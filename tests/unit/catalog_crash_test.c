@@ -25,11 +25,11 @@ static void write_runs(int out)
 	struct pa_task_run tasks[] = {task_run("preprocess", 0, 10, 0), task_run("train", 10, 20, 0)};
 	struct pa_profile_read reads[200];
 	struct pa_run_record run = {.mode = "ahead",
-				    .outcome = "succeeded",
-				    .tasks = tasks,
-				    .task_count = 2,
-				    .profile = reads,
-				    .profile_count = 200};
+	                            .outcome = "succeeded",
+	                            .tasks = tasks,
+	                            .task_count = 2,
+	                            .profile = reads,
+	                            .profile_count = 200};
 
 	for (size_t i = 0; i < 200; i++)
 		reads[i] = (struct pa_profile_read){"train", "claim:jsm-conv", "a/file", i, 0.5};
@@ -77,7 +77,7 @@ static void no_committed_run_is_lost_to_kill_9(void **state)
 		struct pa_catalog *catalog = must_open();
 		int64_t there = number(catalog, "SELECT coalesce(max(id), 0) FROM run");
 		assert_true(there == last ||
-			    there == last + 1); /* committed, and killed before it could say so */
+		            there == last + 1); /* committed, and killed before it could say so */
 		assert_int_equal(number(catalog, "SELECT count(*) FROM run"), there);
 		assert_int_equal(number(catalog, "SELECT count(*) FROM task_run"), 2 * there);
 		assert_int_equal(number(catalog, "SELECT count(*) FROM access_profile"), there > 0 ? 200 : 0);
@@ -87,7 +87,7 @@ static void no_committed_run_is_lost_to_kill_9(void **state)
 		sqlite3_stmt *check;
 		assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
 		assert_int_equal(sqlite3_prepare_v2(database, "PRAGMA integrity_check", -1, &check, NULL),
-				 SQLITE_OK);
+		                 SQLITE_OK);
 		assert_int_equal(sqlite3_step(check), SQLITE_ROW);
 		assert_string_equal(sqlite3_column_text(check, 0), "ok");
 		sqlite3_finalize(check);
@@ -230,11 +230,11 @@ static void migrations_go_forward_or_not_at_all(void **state)
 	assert_true(pa_catalog_migrate(catalog, next, 3, &err) < 0);
 	assert_int_equal(number(catalog, "PRAGMA user_version"), 1);
 	assert_int_equal(number(catalog, "SELECT sql LIKE '%note%' FROM sqlite_schema WHERE name = 'run'"),
-			 0);
+	                 0);
 	assert_int_equal(pa_catalog_migrate(catalog, next, 2, &err), 0);
 	assert_int_equal(number(catalog, "PRAGMA user_version"), 2);
 	assert_int_equal(number(catalog, "SELECT sql LIKE '%note%' FROM sqlite_schema WHERE name = 'run'"),
-			 1);
+	                 1);
 	pa_catalog_close(catalog);
 }
 
@@ -266,11 +266,11 @@ static int fill_the_disk(void)
 	struct pa_profile_read reads[2000];
 	struct pa_task_run tasks[] = {task_run("train", 10, 20, 0)};
 	struct pa_run_record run = {.mode = "ahead",
-				    .outcome = "succeeded",
-				    .tasks = tasks,
-				    .task_count = 1,
-				    .profile = reads,
-				    .profile_count = 2000};
+	                            .outcome = "succeeded",
+	                            .tasks = tasks,
+	                            .task_count = 1,
+	                            .profile = reads,
+	                            .profile_count = 2000};
 	int64_t id = 0, stored = 0;
 	int result = 0;
 

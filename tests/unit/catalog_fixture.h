@@ -63,13 +63,13 @@ static inline struct pa_pipeline paper_pipeline(void)
 	static const char *readers[] = {"preprocess", "train", "test"};
 	static const char *writers[] = {"preprocess", "train"};
 	static struct pa_output preprocess_outputs[] = {{"total_x", true, "/home/total_x"},
-							{"n", false, "/n"}};
+	                                                {"n", false, "/n"}};
 	static struct pa_output train_outputs[] = {{"model", true, "/home/model"}};
 	static struct pa_origin from_preprocess = {PA_ORIGIN_TASK, "preprocess", "total_x", NULL};
 	static struct pa_origin from_train = {PA_ORIGIN_TASK, "train", "model", NULL};
 	static struct pa_input train_inputs[] = {{"x", true, "/tmp/inputs/0", &from_preprocess, 1}};
 	static struct pa_input test_inputs[] = {{"x", true, "/tmp/inputs/0", &from_preprocess, 1},
-						{"model", true, "/tmp/inputs/2", &from_train, 1}};
+	                                        {"model", true, "/tmp/inputs/2", &from_train, 1}};
 	static struct pa_task_mount mount = {.path = "/home/data", .claim = "jsm-conv", .kind = "pvc"};
 	static struct pa_task tasks[] = {
 	    {.id = "preprocess",
@@ -104,33 +104,33 @@ static inline struct pa_pipeline paper_pipeline(void)
 	};
 
 	return (struct pa_pipeline){.name = "jsm-conv-pipeline-",
-				    .format = PA_FORMAT_ARGO_KFP_V1,
-				    .file = "pipeline.yaml",
-				    .sdk_version = "1.8.10",
-				    .tasks = tasks,
-				    .task_count = 3,
-				    .data = data,
-				    .data_count = 2};
+	                            .format = PA_FORMAT_ARGO_KFP_V1,
+	                            .file = "pipeline.yaml",
+	                            .sdk_version = "1.8.10",
+	                            .tasks = tasks,
+	                            .task_count = 3,
+	                            .data = data,
+	                            .data_count = 2};
 }
 
 static inline struct pa_task_run task_run(const char *id, double start_s, double end_s, double stall_s)
 {
 	return (struct pa_task_run){.task_id = id,
-				    .instance = "",
-				    .outcome = "succeeded",
-				    .ready_s = start_s,
-				    .start_s = start_s,
-				    .end_s = end_s,
-				    .predicted_start_s = NAN,
-				    .predicted_end_s = NAN,
-				    .stall_s = stall_s,
-				    .read_bytes = 1000,
-				    .memory_bytes = 900,
-				    .input_bytes = 2000};
+	                            .instance = "",
+	                            .outcome = "succeeded",
+	                            .ready_s = start_s,
+	                            .start_s = start_s,
+	                            .end_s = end_s,
+	                            .predicted_start_s = NAN,
+	                            .predicted_end_s = NAN,
+	                            .stall_s = stall_s,
+	                            .read_bytes = 1000,
+	                            .memory_bytes = 900,
+	                            .input_bytes = 2000};
 }
 
 static inline int64_t must_store_pipeline(struct pa_catalog *catalog, const struct pa_pipeline *pipeline,
-					  const struct pa_forecast *forecast)
+                                          const struct pa_forecast *forecast)
 {
 	struct pa_error err = PA_ERROR_INIT;
 	int64_t id = -1;
@@ -141,7 +141,7 @@ static inline int64_t must_store_pipeline(struct pa_catalog *catalog, const stru
 }
 
 static inline int64_t must_store_run(struct pa_catalog *catalog, int64_t pipeline,
-				     const struct pa_run_record *run)
+                                     const struct pa_run_record *run)
 {
 	struct pa_error err = PA_ERROR_INIT;
 	int64_t id = -1;

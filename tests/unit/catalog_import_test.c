@@ -106,9 +106,9 @@ static void a_workflow_that_ended_becomes_a_run(void **state)
 	assert_int_equal(must_import(workflow, NULL), 1);
 	assert_string_equal(
 	    query(catalog,
-		  "SELECT task.name, role, instance, outcome, actual_start AS a, actual_end AS b, duration"
-		  " FROM task_run JOIN task ON task.id = task_id ORDER BY actual_start",
-		  false),
+	          "SELECT task.name, role, instance, outcome, actual_start AS a, actual_end AS b, duration"
+	          " FROM task_run JOIN task ON task.id = task_id ORDER BY actual_start",
+	          false),
 	    "name             role  instance        outcome    a   b     duration\n"
 	    "---------------  ----  --------------  ---------  --  ----  --------\n"
 	    "A                main  (0)             failed      1     2         1\n"
@@ -123,27 +123,27 @@ static void what_followed_what_becomes_edges(void **state)
 	(void)state;
 	must_import(workflow, "mine");
 	assert_string_equal(query(catalog,
-				  "SELECT pipeline.name AS p, a.name AS task, b.name AS after FROM task_after"
-				  " JOIN task a ON a.id = task_id JOIN task b ON b.id = after_id"
-				  " JOIN pipeline ON pipeline.id = a.pipeline_id",
-				  true),
-			    "[\n{\"p\": \"mine\", \"task\": \"L/B\", \"after\": \"A\"}\n]\n");
+	                          "SELECT pipeline.name AS p, a.name AS task, b.name AS after FROM task_after"
+	                          " JOIN task a ON a.id = task_id JOIN task b ON b.id = after_id"
+	                          " JOIN pipeline ON pipeline.id = a.pipeline_id",
+	                          true),
+	                    "[\n{\"p\": \"mine\", \"task\": \"L/B\", \"after\": \"A\"}\n]\n");
 }
 
 static void kfp_v2_drivers_are_no_tasks(void **state)
 {
 	(void)state;
 	must_import("{\"metadata\": {\"name\": \"k\"}, \"status\": {\"phase\": \"Failed\","
-		    "\"startedAt\": \"2024-01-01T00:00:00+02:00\", \"nodes\": {"
-		    "\"r\": {\"displayName\": \"k\", \"type\": \"DAG\", \"children\": [\"d\"]},"
-		    "\"d\": {\"displayName\": \"root-driver\", \"type\": \"Pod\", \"templateName\": "
-		    "\"system-dag-driver\","
-		    " \"boundaryID\": \"r\", \"children\": [\"t\"]},"
-		    "\"t\": {\"displayName\": \"root\", \"type\": \"DAG\", \"boundaryID\": \"r\"},"
-		    "\"c\": {\"displayName\": \"train\", \"type\": \"DAG\", \"boundaryID\": \"t\"},"
-		    "\"e\": {\"displayName\": \"executor\", \"type\": \"Pod\", \"boundaryID\": \"c\","
-		    " \"templateName\": \"system-container-impl\", \"phase\": \"Error\"}}}}",
-		    NULL);
+	            "\"startedAt\": \"2024-01-01T00:00:00+02:00\", \"nodes\": {"
+	            "\"r\": {\"displayName\": \"k\", \"type\": \"DAG\", \"children\": [\"d\"]},"
+	            "\"d\": {\"displayName\": \"root-driver\", \"type\": \"Pod\", \"templateName\": "
+	            "\"system-dag-driver\","
+	            " \"boundaryID\": \"r\", \"children\": [\"t\"]},"
+	            "\"t\": {\"displayName\": \"root\", \"type\": \"DAG\", \"boundaryID\": \"r\"},"
+	            "\"c\": {\"displayName\": \"train\", \"type\": \"DAG\", \"boundaryID\": \"t\"},"
+	            "\"e\": {\"displayName\": \"executor\", \"type\": \"Pod\", \"boundaryID\": \"c\","
+	            " \"templateName\": \"system-container-impl\", \"phase\": \"Error\"}}}}",
+	            NULL);
 	assert_string_equal(query(catalog, "SELECT name FROM task", true), "[\n{\"name\": \"train\"}\n]\n");
 }
 
@@ -155,7 +155,7 @@ static void a_list_is_taken_in_whole_or_not_at_all(void **state)
 
 	(void)state;
 	snprintf(text, sizeof(text),
-		 "{\"kind\": \"List\", \"items\": [%s, {\"status\": {}, \"metadata\": {}}]}", workflow);
+	         "{\"kind\": \"List\", \"items\": [%s, {\"status\": {}, \"metadata\": {}}]}", workflow);
 	assert_int_equal(import(text, NULL, &runs, &err), -PA_ERROR_INPUT);
 	assert_int_equal(runs, 99);
 	assert_int_equal(number(catalog, "SELECT count(*) FROM pipeline"), 0);
@@ -266,16 +266,16 @@ static void real_records_are_taken_in(void **state)
 		skip();
 	assert_int_equal(taken, 4); /* one failed before a pod ran */
 	assert_int_equal(number(catalog, "SELECT count(*) FROM task WHERE name IN ('say', 'tails/flip-coin',"
-					 " 'onExit/deletecluster', 'whalesay1', 'confusionmatrix')"),
-			 5);
+	                                 " 'onExit/deletecluster', 'whalesay1', 'confusionmatrix')"),
+	                 5);
 	assert_int_equal(number(catalog, "SELECT count(*) FROM task_after"), 8);
 	taken = 0;
 	size_t files = import_folder("../wfinstances", &taken);
 	assert_int_equal(taken, files);
 	assert_int_equal(number(catalog,
-				"SELECT count(DISTINCT template) FROM task JOIN pipeline ON"
-				" pipeline.id = pipeline_id WHERE pipeline.name = 'makeflow-bwa-medium'"),
-			 files == 0 ? 0 : 5);
+	                        "SELECT count(DISTINCT template) FROM task JOIN pipeline ON"
+	                        " pipeline.id = pipeline_id WHERE pipeline.name = 'makeflow-bwa-medium'"),
+	                 files == 0 ? 0 : 5);
 }
 
 int main(void)

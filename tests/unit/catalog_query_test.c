@@ -13,13 +13,13 @@ static int open_catalog(void **state)
 	struct pa_pipeline pipeline = paper_pipeline();
 	struct pa_task_run tasks[] = {task_run("preprocess", 0, 10, 0), task_run("train", 10, 20.1, 0)};
 	struct pa_profile_read reads[] = {{"train", "claim:jsm-conv", "a\xff\"b", 3, 0.1},
-					  {"train", "claim:jsm-conv", "tab\there\n\033[31m\"q\"", 3, 0.1}};
+	                                  {"train", "claim:jsm-conv", "tab\there\n\033[31m\"q\"", 3, 0.1}};
 	struct pa_run_record run = {.mode = "ahead",
-				    .outcome = "succeeded",
-				    .tasks = tasks,
-				    .task_count = 2,
-				    .profile = reads,
-				    .profile_count = 2};
+	                            .outcome = "succeeded",
+	                            .tasks = tasks,
+	                            .task_count = 2,
+	                            .profile = reads,
+	                            .profile_count = 2};
 	must_store_run(catalog, must_store_pipeline(catalog, &pipeline, NULL), &run);
 	return result;
 }
@@ -34,13 +34,13 @@ static void tables_are_aligned(void **state)
 {
 	(void)state;
 	assert_string_equal(query(catalog,
-				  "SELECT 'é' AS a, 1 AS number, NULL AS \"null\", 'last' AS c"
-				  " UNION ALL SELECT 'long text', 12345678, 2.5, 'x'",
-				  false),
-			    "a          number    null  c\n"
-			    "---------  --------  ----  ----\n"
-			    "é                 1  NULL  last\n"
-			    "long text  12345678   2.5  x\n");
+	                          "SELECT 'é' AS a, 1 AS number, NULL AS \"null\", 'last' AS c"
+	                          " UNION ALL SELECT 'long text', 12345678, 2.5, 'x'",
+	                          false),
+	                    "a          number    null  c\n"
+	                    "---------  --------  ----  ----\n"
+	                    "é                 1  NULL  last\n"
+	                    "long text  12345678   2.5  x\n");
 	assert_string_equal(query(catalog, "SELECT 1 AS a WHERE 0", false), "a\n-\n");
 }
 
@@ -48,18 +48,18 @@ static void a_terminal_gets_no_control_characters(void **state)
 {
 	(void)state;
 	assert_string_equal(query(catalog, "SELECT path FROM access_profile ORDER BY position", false),
-			    "path\n"
-			    "----------------------\n"
-			    "X'61ff2262'\n"
-			    "tab\\there\\n\\x1b[31m\"q\"\n");
+	                    "path\n"
+	                    "----------------------\n"
+	                    "X'61ff2262'\n"
+	                    "tab\\there\\n\\x1b[31m\"q\"\n");
 }
 
 static void json_is_valid_whatever_the_bytes(void **state)
 {
 	const char *text = query(catalog,
-				 "SELECT path, 0.1 AS r, 1e999 AS inf, char(0) AS nul, x'00ff' AS b, '' AS r"
-				 " FROM access_profile ORDER BY position",
-				 true);
+	                         "SELECT path, 0.1 AS r, 1e999 AS inf, char(0) AS nul, x'00ff' AS b, '' AS r"
+	                         " FROM access_profile ORDER BY position",
+	                         true);
 	json_error_t where;
 	json_t *rows = json_loads(text, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &where);
 
@@ -68,14 +68,14 @@ static void json_is_valid_whatever_the_bytes(void **state)
 		fail_msg("%s: %s", where.text, text);
 	const json_t *row = json_array_get(rows, 0);
 	assert_string_equal(json_string_value(json_object_get(json_object_get(row, "path"), "hex")),
-			    "61ff2262");
+	                    "61ff2262");
 	assert_true(json_number_value(json_object_get(row, "r")) == 0.1);
 	assert_true(json_is_null(json_object_get(row, "inf")));
 	assert_int_equal(json_string_length(json_object_get(row, "nul")), 1);
 	assert_string_equal(json_string_value(json_object_get(json_object_get(row, "b"), "hex")), "00ff");
 	assert_string_equal(json_string_value(json_object_get(row, "r:6")), "");
 	assert_string_equal(json_string_value(json_object_get(json_array_get(rows, 1), "path")),
-			    "tab\there\n\033[31m\"q\"");
+	                    "tab\there\n\033[31m\"q\"");
 	json_decref(rows);
 	assert_string_equal(query(catalog, "SELECT 1 WHERE 0", true), "[]\n");
 }
@@ -153,7 +153,7 @@ static void what_is_too_much_is_an_error(void **state)
 		assert_int_equal(pa_catalog_query(catalog, sql, json, &out, &err), -PA_ERROR_INPUT);
 		assert_non_null(strstr(err.message, "limit"));
 		assert_int_equal(pa_catalog_query(catalog, "SELECT zeroblob(100000000)", json, &out, &err),
-				 -PA_ERROR_INPUT);
+		                 -PA_ERROR_INPUT);
 		assert_int_equal(out.length, 0);
 		out.overflowed = false;
 	}
@@ -181,7 +181,7 @@ static void the_export_is_one_document(void **state)
 	assert_int_equal(
 	    json_object_size(tables),
 	    number(catalog,
-		   "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"));
+	           "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"));
 	assert_int_equal(json_array_size(json_object_get(tables, "task")), 3);
 	assert_int_equal(json_array_size(json_object_get(tables, "access_profile")), 2);
 	assert_int_equal(json_array_size(json_object_get(tables, "source")), 0);

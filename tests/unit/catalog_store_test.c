@@ -20,7 +20,7 @@ static void the_default_path_follows_the_environment(void **state)
 	setenv("PIPEAHEAD_CATALOG", "", 1);
 	unsetenv("XDG_STATE_HOME");
 	assert_string_equal(pa_catalog_default_path(out, sizeof(out)),
-			    "/home/me/.local/state/pipeahead/catalog.db");
+	                    "/home/me/.local/state/pipeahead/catalog.db");
 	setenv("XDG_STATE_HOME", "/state", 1);
 	assert_string_equal(pa_catalog_default_path(out, sizeof(out)), "/state/pipeahead/catalog.db");
 	setenv("PIPEAHEAD_CATALOG", "/tmp/c.db", 1);
@@ -42,7 +42,7 @@ static void a_pipeline_fills_the_papers_tables(void **state)
 	assert_int_equal(number(catalog, "SELECT count(*) FROM directory"), 1);
 	assert_int_equal(number(catalog, "SELECT count(*) FROM task_has_directory"), 5);
 	assert_int_equal(number(catalog, "SELECT count(*) FROM task_has_directory WHERE path = '/home/data'"),
-			 4);
+	                 4);
 	/* The URI, and the two artifacts. */
 	assert_int_equal(number(catalog, "SELECT count(*) FROM data"), 3);
 	assert_int_equal(number(catalog, "SELECT count(*) FROM data_has_task WHERE role = 'read'"), 4);
@@ -71,7 +71,7 @@ static void pipelines_without_a_name_are_kept_apart_by_their_files(void **state)
 	first.name = second.name = "";
 	first.file = "one\xff.yaml";
 	assert_int_not_equal(must_store_pipeline(catalog, &first, NULL),
-			     must_store_pipeline(catalog, &second, NULL));
+	                     must_store_pipeline(catalog, &second, NULL));
 	assert_int_equal(number(catalog, "SELECT count(*) FROM data WHERE kind = 'artifact'"), 4);
 	assert_int_equal(number(catalog, "SELECT count(*) FROM pipeline WHERE name = 'pipeline.yaml'"), 1);
 	pa_catalog_close(catalog);
@@ -94,9 +94,9 @@ static void predictions_stay_until_there_are_newer_ones(void **state)
 	must_store_pipeline(catalog, &pipeline, NULL);
 	assert_string_equal(
 	    query(catalog,
-		  "SELECT predicted_start, predicted_end, predicted_start_early, predicted_end_late"
-		  " FROM task WHERE name = 'train'",
-		  true),
+	          "SELECT predicted_start, predicted_end, predicted_start_early, predicted_end_late"
+	          " FROM task WHERE name = 'train'",
+	          true),
 	    "[\n{\"predicted_start\": 12.5, \"predicted_end\": 22, \"predicted_start_early\": 10,"
 	    " \"predicted_end_late\": 24}\n]\n");
 	assert_int_equal(number(catalog, "SELECT predicted_start IS NULL FROM task WHERE name = 'test'"), 1);
@@ -194,7 +194,7 @@ static void history_has_the_newest_runs_first(void **state)
 	struct pa_catalog *catalog = must_open();
 	struct pa_pipeline pipeline = paper_pipeline();
 	struct pa_task_run tasks[] = {task_run("preprocess", 0, 10, 2), task_run("train", 10, 110, NAN),
-				      task_run("test", NAN, NAN, 0)};
+	                              task_run("test", NAN, NAN, 0)};
 	struct pa_run_record run = {.mode = "ahead", .outcome = "succeeded", .tasks = tasks, .task_count = 3};
 
 	(void)state;
@@ -234,18 +234,18 @@ static void history_outlives_a_change_of_shape(void **state)
 	pipeline.data_count = 0;
 	tasks[0].outcome = "cached";
 	must_store_run(catalog, must_store_pipeline(catalog, &pipeline, NULL),
-		       &(struct pa_run_record){.mode = "ahead",
-					       .outcome = "succeeded",
-					       .started_wall_ms = 1,
-					       .tasks = tasks,
-					       .task_count = 1});
+	               &(struct pa_run_record){.mode = "ahead",
+	                                       .outcome = "succeeded",
+	                                       .started_wall_ms = 1,
+	                                       .tasks = tasks,
+	                                       .task_count = 1});
 	/* One with all data local, whose bytes nobody saw, is no history. */
 	must_store_run(catalog, must_store_pipeline(catalog, &pipeline, NULL),
-		       &(struct pa_run_record){.mode = "local",
-					       .outcome = "succeeded",
-					       .started_wall_ms = 2,
-					       .tasks = tasks,
-					       .task_count = 1});
+	               &(struct pa_run_record){.mode = "local",
+	                                       .outcome = "succeeded",
+	                                       .started_wall_ms = 2,
+	                                       .tasks = tasks,
+	                                       .task_count = 1});
 	struct pa_history history = must_load(catalog, "jsm-conv-pipeline-");
 	assert_int_equal(history.run_count, 2);
 	assert_int_equal(history.observation_count, 2);
@@ -288,16 +288,16 @@ static void the_newest_whole_profile_wins(void **state)
 	struct pa_task_run tasks[] = {task_run("preprocess", 0, 10, 0), task_run("train", 10, 20, 0)};
 	/* Names are bytes: one of these is no UTF-8. */
 	struct pa_profile_read old[] = {{"train", "claim:jsm-conv", "old", 1, 0.5},
-					{"preprocess", "claim:jsm-conv", "kept \xff\xfe", 7, NAN},
-					{"preprocess", "claim:jsm-conv", "", UINT64_MAX, 1.25}};
+	                                {"preprocess", "claim:jsm-conv", "kept \xff\xfe", 7, NAN},
+	                                {"preprocess", "claim:jsm-conv", "", UINT64_MAX, 1.25}};
 	struct pa_profile_read newer[] = {{"train", "claim:jsm-conv", "new/é", 2, 0.5},
-					  {"preprocess", "claim:jsm-conv", "cut off", 1, 0}};
+	                                  {"preprocess", "claim:jsm-conv", "cut off", 1, 0}};
 	struct pa_run_record run = {.mode = "ahead",
-				    .outcome = "succeeded",
-				    .tasks = tasks,
-				    .task_count = 2,
-				    .profile = old,
-				    .profile_count = 3};
+	                            .outcome = "succeeded",
+	                            .tasks = tasks,
+	                            .task_count = 2,
+	                            .profile = old,
+	                            .profile_count = 3};
 
 	(void)state;
 	must_store_run(catalog, must_store_pipeline(catalog, &pipeline, NULL), &run);

@@ -192,7 +192,7 @@ static void without_a_file_there_are_defaults(void **state)
 	assert_null(config.file);
 	assert_string_equal(config.directory, "/");
 	assert_int_equal(config.memory_node_bytes,
-			 (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4);
+	                 (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4);
 	assert_int_equal(config.slots, sysconf(_SC_NPROCESSORS_ONLN));
 	assert_int_equal(pa_config_default(&arena, "/no/such/folder", &config, &err), -PA_ERROR_NOT_FOUND);
 	assert_int_equal(must_read("").slots, config.slots);

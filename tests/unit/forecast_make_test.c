@@ -60,7 +60,7 @@ static struct pa_task *task(struct fixture *f, const char *id, const char *templ
 }
 
 static void seen(struct fixture *f, const char *id, const char *template_name, uint32_t age,
-		 double duration_s, uint64_t bytes)
+                 double duration_s, uint64_t bytes)
 {
 	f->observations[f->history.observation_count++] =
 	    (struct pa_observation){id, template_name, age, duration_s, bytes, false};
@@ -162,7 +162,7 @@ static void test_learns_the_slope(void **state)
 	f->options.input_bytes = NULL;
 	make(f);
 	assert_true(median(&f->forecast.tasks[0].duration_s) > 3 &&
-		    median(&f->forecast.tasks[0].duration_s) < 10);
+	            median(&f->forecast.tasks[0].duration_s) < 10);
 }
 
 /* Durations do not follow the little that sizes vary: what is left of the prior slope predicts left-out runs worse
@@ -355,7 +355,7 @@ static void test_is_deterministic(void **state)
 	task(f, "b", "b", "a")->retries = 2;
 	make(f);
 	assert_int_equal(pa_forecast_make(&f->arena, &f->pipeline, &f->history, &f->options, &again, &f->err),
-			 0);
+	                 0);
 	assert_memory_equal(again.tasks, f->forecast.tasks, 2 * sizeof(*again.tasks));
 	f->options.seed = 2;
 	make(f);

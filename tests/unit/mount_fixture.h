@@ -282,7 +282,7 @@ static inline void fixture_load_all(struct fixture *fixture)
 		pa_data_set_residency(fixture->data_set, &all, &resident, &total);
 		if (i == 3000)
 			fail_msg("%llu of %llu bytes are in memory after 30 s", (unsigned long long)resident,
-				 (unsigned long long)total);
+			         (unsigned long long)total);
 		usleep(10000);
 	}
 }

@@ -280,7 +280,7 @@ static void test_read_only_view(void **state)
 	fill_tree(fixture->source);
 	fixture_open(fixture, &(struct fixture_options){0});
 	assert_int_equal(pa_mount_add_view(fixture->mount, "ro", fixture->data_set, "a", true, &view, &err),
-			 0);
+	                 0);
 	const char *folder = at(fixture->mount_point, "ro");
 	assert_int_equal(check_pattern(at(folder, "small"), 3, 4097), 0);
 	assert_int_equal(open(at(folder, "small"), O_WRONLY), -1);
@@ -321,9 +321,9 @@ static void test_views(void **state)
 	    pa_mount_add_view(fixture->mount, "gone", fixture->data_set, "a/x", true, &other, &err),
 	    -PA_ERROR_NOT_FOUND);
 	assert_int_equal(pa_mount_add_view(fixture->mount, "file", fixture->data_set, "", true, &other, &err),
-			 -PA_ERROR_INPUT);
+	                 -PA_ERROR_INPUT);
 	assert_int_equal(pa_mount_add_view(fixture->mount, "a/b", fixture->data_set, "", true, &other, &err),
-			 -PA_ERROR_INPUT);
+	                 -PA_ERROR_INPUT);
 	assert_int_equal(stat(at(fixture->mount_point, "file"), &left), 0);
 	assert_int_equal(stat(in_view(fixture, "a/small"), &right), 0);
 	assert_int_not_equal(left.st_ino, right.st_ino);

@@ -87,7 +87,7 @@ static void test_residency_changes(void **state)
 	assert_int_equal(crowd.failed, 0);
 	pa_mount_view_account(fixture->view, &account);
 	print_message("# %u opens, %llu of them in passthrough\n", crowd.opens,
-		      (unsigned long long)account.passthrough_opens);
+	              (unsigned long long)account.passthrough_opens);
 	assert_true(crowd.opens > 1000);
 	if (pa_mount_has_passthrough(fixture->mount)) {
 		assert_true(account.passthrough_opens > 100);
@@ -327,7 +327,7 @@ static void test_read_time_out(void **state)
 	(void)state;
 	fill_files(fixture, 100000);
 	fixture_open(fixture, &(struct fixture_options){.bandwidth_bps = SLOW_BPS,
-							.read_timeout_ns = 200 * PA_NS_PER_MS});
+	                                                .read_timeout_ns = 200 * PA_NS_PER_MS});
 	int64_t begin_ns = pa_clock_ns();
 	assert_int_equal(check_pattern(in_view(fixture, "file-3"), 3, 100000), EIO);
 	assert_in_range(pa_clock_ns() - begin_ns, 150 * PA_NS_PER_MS, 2 * PA_NS_PER_SECOND);

@@ -160,8 +160,8 @@ static void test_names(void **state)
 	assert_int_equal(rename(in_view(fixture, "new"), in_view(fixture, "folder/deep")), 0);
 	assert_int_equal(check_pattern(in_view(fixture, "folder/deep/moved"), 2, 1000), 0);
 	assert_int_equal(renameat2(AT_FDCWD, in_view(fixture, "big"), AT_FDCWD,
-				   in_view(fixture, "folder/deep/moved"), 1 /* RENAME_NOREPLACE */),
-			 -1);
+	                           in_view(fixture, "folder/deep/moved"), 1 /* RENAME_NOREPLACE */),
+	                 -1);
 	assert_int_equal(errno, EEXIST);
 	assert_int_equal(rename(in_view(fixture, "big"), in_view(fixture, "folder/deep/moved")), 0);
 	assert_int_equal(check_pattern(in_view(fixture, "folder/deep/moved"), 1, BIG_BYTES), 0);

@@ -91,7 +91,7 @@ static const struct pa_input *input_of(const struct pa_task *task, const char *n
 }
 
 static void comes_from(const struct pa_task *task, const char *input, const char *producer,
-		       const char *output)
+                       const char *output)
 {
 	const struct pa_input *found = input_of(task, input);
 
@@ -105,43 +105,43 @@ static void test_order_of_nested_dags(void **state)
 {
 	(void)state;
 	order_is(HEAD "  entrypoint: m\n  templates:\n"
-		      "  - name: m\n    dag:\n      tasks:\n"
-		      "      - {name: last, template: c, dependencies: [in]}\n"
-		      "      - {name: in, template: n, dependencies: [first]}\n"
-		      "      - {name: first, template: c}\n"
-		      "  - name: n\n    dag:\n      tasks:\n"
-		      "      - {name: a, template: c}\n"
-		      "      - {name: b, template: c, dependencies: [a]}\n"
-		      "      - {name: x, template: c}\n" TASK,
-		 "last<in/b,in/x in/a<first in/b<in/a in/x<first first");
+	              "  - name: m\n    dag:\n      tasks:\n"
+	              "      - {name: last, template: c, dependencies: [in]}\n"
+	              "      - {name: in, template: n, dependencies: [first]}\n"
+	              "      - {name: first, template: c}\n"
+	              "  - name: n\n    dag:\n      tasks:\n"
+	              "      - {name: a, template: c}\n"
+	              "      - {name: b, template: c, dependencies: [a]}\n"
+	              "      - {name: x, template: c}\n" TASK,
+	         "last<in/b,in/x in/a<first in/b<in/a in/x<first first");
 }
 
 static void test_order_of_steps(void **state)
 {
 	(void)state;
 	order_is(HEAD "  entrypoint: m\n  templates:\n"
-		      "  - name: m\n    steps:\n"
-		      "    - - {name: a, template: c}\n"
-		      "      - {name: b, template: c}\n"
-		      "    - - {name: d, template: n}\n"
-		      "    - - {name: e, template: c, arguments: {parameters: [{name: p, value: "
-		      "'{{steps.a.outputs.result}}'}]}}\n"
-		      "  - name: n\n    steps: [[{name: s, template: c}], []]\n" TASK,
-		 "a b d/s<a,b e<a,d/s");
+	              "  - name: m\n    steps:\n"
+	              "    - - {name: a, template: c}\n"
+	              "      - {name: b, template: c}\n"
+	              "    - - {name: d, template: n}\n"
+	              "    - - {name: e, template: c, arguments: {parameters: [{name: p, value: "
+	              "'{{steps.a.outputs.result}}'}]}}\n"
+	              "  - name: n\n    steps: [[{name: s, template: c}], []]\n" TASK,
+	         "a b d/s<a,b e<a,d/s");
 }
 
 static void test_order_from_data_and_depends(void **state)
 {
 	(void)state;
 	order_is(HEAD "  entrypoint: m\n  templates:\n"
-		      "  - name: m\n    dag:\n      tasks:\n"
-		      "      - {name: a, template: c}\n"
-		      "      - {name: b, template: c, arguments: {parameters: [{name: p, value: "
-		      "'{{tasks.a.outputs.result}}'}]}}\n"
-		      "      - {name: d, template: c, depends: 'a.Succeeded && (b.Failed || b)'}\n"
-		      "      - {name: e, template: c, when: '{{tasks.d.outputs.result}} == x'}\n"
-		      "      - {name: f, template: c, withParam: '{{=tasks[\"e\"].outputs.result}}'}\n" TASK,
-		 "a b<a d<a,b e<d f<e");
+	              "  - name: m\n    dag:\n      tasks:\n"
+	              "      - {name: a, template: c}\n"
+	              "      - {name: b, template: c, arguments: {parameters: [{name: p, value: "
+	              "'{{tasks.a.outputs.result}}'}]}}\n"
+	              "      - {name: d, template: c, depends: 'a.Succeeded && (b.Failed || b)'}\n"
+	              "      - {name: e, template: c, when: '{{tasks.d.outputs.result}} == x'}\n"
+	              "      - {name: f, template: c, withParam: '{{=tasks[\"e\"].outputs.result}}'}\n" TASK,
+	         "a b<a d<a,b e<d f<e");
 }
 
 static void test_recursion_passes_order_through(void **state)
@@ -164,18 +164,18 @@ static void test_targets_and_daemons(void **state)
 {
 	(void)state;
 	order_is(HEAD "  entrypoint: m\n  templates:\n"
-		      "  - name: m\n    dag:\n      target: b\n      tasks:\n"
-		      "      - {name: a, template: c}\n"
-		      "      - {name: b, template: c, dependencies: [a]}\n"
-		      "      - {name: d, template: c, dependencies: [b]}\n" TASK,
-		 "a b<a");
+	              "  - name: m\n    dag:\n      target: b\n      tasks:\n"
+	              "      - {name: a, template: c}\n"
+	              "      - {name: b, template: c, dependencies: [a]}\n"
+	              "      - {name: d, template: c, dependencies: [b]}\n" TASK,
+	         "a b<a");
 	order_is(HEAD "  entrypoint: m\n  templates:\n"
-		      "  - name: m\n    steps:\n"
-		      "    - [{name: a, template: c}]\n"
-		      "    - [{name: server, template: d}]\n"
-		      "    - [{name: user, template: c}]\n"
-		      "  - {name: d, daemon: true, container: {image: i}}\n" TASK,
-		 "a server<a user<a");
+	              "  - name: m\n    steps:\n"
+	              "    - [{name: a, template: c}]\n"
+	              "    - [{name: server, template: d}]\n"
+	              "    - [{name: user, template: c}]\n"
+	              "  - {name: d, daemon: true, container: {image: i}}\n" TASK,
+	         "a server<a user<a");
 }
 
 static void test_exit_and_hooks(void **state)
@@ -202,9 +202,9 @@ static void test_entrypoints(void **state)
 	(void)state;
 	order_is(HEAD "  entrypoint: c\n  templates:\n" TASK, "c");
 	order_is("kind: WorkflowTemplate\nmetadata: {name: lib}\nspec:\n  templates:\n"
-		 "  - {name: x, steps: [[{name: s, template: c}]]}\n"
-		 "  - {name: y, container: {image: i}}\n" TASK,
-		 "x/s y");
+	         "  - {name: x, steps: [[{name: s, template: c}]]}\n"
+	         "  - {name: y, container: {image: i}}\n" TASK,
+	         "x/s y");
 	order_is(
 	    "kind: CronWorkflow\nmetadata: {name: cron}\nspec:\n  schedule: '* * * * *'\n  workflowSpec:\n"
 	    "    entrypoint: c\n    templates: [{name: c, container: {image: i}}]\n",
@@ -366,18 +366,18 @@ static void test_loops_conditions_settings(void **state)
 	(void)state;
 	struct result result =
 	    model_of(HEAD "  entrypoint: m\n  arguments: {parameters: [{name: l, value: '[1,2,3]'}]}\n  "
-			  "templateDefaults: {retryStrategy: {limit: 4}}\n"
-			  "  templates:\n"
-			  "  - name: m\n    dag:\n      tasks:\n"
-			  "      - {name: a, template: c, withItems: [x, y]}\n"
-			  "      - {name: b, template: n, withParam: '{{workflow.parameters.l}}', when: "
-			  "'{{workflow.parameters.l}} != x'}\n"
-			  "      - {name: s, template: c, withSequence: {start: '3', end: '7'}}\n"
-			  "      - {name: d, template: c, withParam: '{{tasks.a.outputs.result}}', "
-			  "arguments: {parameters: [{name: p, value: '{{item.k}}'}]}}\n"
-			  "  - {name: n, dag: {tasks: [{name: t, template: r, when: 'a == b'}]}}\n"
-			  "  - {name: r, retryStrategy: {}, container: {image: i, resources: {limits: {cpu: "
-			  "2, nvidia.com/gpu: 1}, requests: {memory: 1Gi}}}}\n" TASK);
+	                  "templateDefaults: {retryStrategy: {limit: 4}}\n"
+	                  "  templates:\n"
+	                  "  - name: m\n    dag:\n      tasks:\n"
+	                  "      - {name: a, template: c, withItems: [x, y]}\n"
+	                  "      - {name: b, template: n, withParam: '{{workflow.parameters.l}}', when: "
+	                  "'{{workflow.parameters.l}} != x'}\n"
+	                  "      - {name: s, template: c, withSequence: {start: '3', end: '7'}}\n"
+	                  "      - {name: d, template: c, withParam: '{{tasks.a.outputs.result}}', "
+	                  "arguments: {parameters: [{name: p, value: '{{item.k}}'}]}}\n"
+	                  "  - {name: n, dag: {tasks: [{name: t, template: r, when: 'a == b'}]}}\n"
+	                  "  - {name: r, retryStrategy: {}, container: {image: i, resources: {limits: {cpu: "
+	                  "2, nvidia.com/gpu: 1}, requests: {memory: 1Gi}}}}\n" TASK);
 	const struct pa_task *nested = task_of(&result, "b/t");
 	const struct pa_task *dynamic = task_of(&result, "d");
 
@@ -401,11 +401,11 @@ static void test_unknown_templates(void **state)
 {
 	(void)state;
 	struct result result = model_of(HEAD "  entrypoint: m\n  templates:\n"
-					     "  - name: m\n    dag:\n      tasks:\n"
-					     "      - {name: a, templateRef: {name: lib, template: t}, "
-					     "arguments: {parameters: [{name: p, value: 's3://b/k'}]}}\n"
-					     "      - {name: b, template: q, dependencies: [a]}\n"
-					     "  - {name: q, strange: {}}\n");
+	                                     "  - name: m\n    dag:\n      tasks:\n"
+	                                     "      - {name: a, templateRef: {name: lib, template: t}, "
+	                                     "arguments: {parameters: [{name: p, value: 's3://b/k'}]}}\n"
+	                                     "      - {name: b, template: q, dependencies: [a]}\n"
+	                                     "  - {name: q, strange: {}}\n");
 	const struct pa_pipeline *pipeline = &result.analysis.pipelines[0];
 
 	assert_int_equal(task_of(&result, "a")->kind, PA_TASK_UNRESOLVED);
@@ -423,47 +423,47 @@ static void test_refuses(void **state)
 	refuses("a: 1\n", "f.yaml:1:1: no pipeline in this file");
 	refuses("", "no pipeline in this file");
 	refuses("components: {}\nroot: {}\ndeploymentSpec: {}\n",
-		"is of format kfp-v2-ir, which is not understood yet");
+	        "is of format kfp-v2-ir, which is not understood yet");
 	refuses("pipelineSpec: {root: {}}\n", "kfp-v2-ir");
 	refuses(HEAD "  arguments: {parameters: [{name: components-12, value: '{}'}]}\n", "kfp-v2-runtime");
 	refuses(HEAD "  entrypoint: m\n", "f.yaml:5:3: the entrypoint 'm' is no template");
 	refuses(HEAD "  entrypoint: m\n  templates: [{name: m, dag: {tasks: [{name: a, template: x}]}}]\n",
-		"'a' calls the template 'x', which is not in this file");
+	        "'a' calls the template 'x', which is not in this file");
 	refuses(HEAD "  entrypoint: m\n  templates:\n  - {name: m, dag: {tasks: [{name: a, template: c, "
-		     "dependencies: [z]}]}}\n" TASK,
-		"f.yaml:7:67: 'a' depends on 'z'");
+	             "dependencies: [z]}]}}\n" TASK,
+	        "f.yaml:7:67: 'a' depends on 'z'");
 	refuses(HEAD "  entrypoint: m\n  templates:\n  - {name: m, dag: {tasks: [{name: a, template: c, "
-		     "depends: 'z.Failed'}]}}\n" TASK,
-		"'a' depends on 'z'");
+	             "depends: 'z.Failed'}]}}\n" TASK,
+	        "'a' depends on 'z'");
 	refuses(HEAD "  entrypoint: m\n  templates:\n  - {name: m, dag: {tasks: [{name: a, template: c, "
-		     "when: '{{tasks.z.outputs.result}} == 1'}]}}\n" TASK,
-		"'a' refers to 'z'");
+	             "when: '{{tasks.z.outputs.result}} == 1'}]}}\n" TASK,
+	        "'a' refers to 'z'");
 	refuses(HEAD "  entrypoint: m\n  templates:\n  - name: m\n    dag:\n      tasks:\n"
-		     "      - {name: a, template: c, dependencies: [b]}\n      - {name: b, template: c, "
-		     "dependencies: [d]}\n"
-		     "      - {name: d, template: c, dependencies: [b]}\n" TASK,
-		"in a circle: 'b' after 'd' after 'b'");
+	             "      - {name: a, template: c, dependencies: [b]}\n      - {name: b, template: c, "
+	             "dependencies: [d]}\n"
+	             "      - {name: d, template: c, dependencies: [b]}\n" TASK,
+	        "in a circle: 'b' after 'd' after 'b'");
 	refuses(HEAD "  entrypoint: m\n  templates:\n  - {name: m, steps: [[{name: a, template: c, when: "
-		     "'{{steps.b.outputs.result}} == 1'}, {name: b, template: c}]]}\n" TASK,
-		"has not ended then");
+	             "'{{steps.b.outputs.result}} == 1'}, {name: b, template: c}]]}\n" TASK,
+	        "has not ended then");
 	refuses(HEAD "  entrypoint: m\n  templates:\n  - {name: m, dag: {tasks: [{name: a, template: c}, "
-		     "{name: a, template: c}]}}\n" TASK,
-		"two tasks have the name 'a'");
+	             "{name: a, template: c}]}}\n" TASK,
+	        "two tasks have the name 'a'");
 	refuses(HEAD "  entrypoint: c\n  templates:\n" TASK TASK, "two templates have the name 'c'");
 	refuses(HEAD "  entrypoint: m\n  onExit: c\n  templates:\n  - {name: m, dag: {tasks: [{name: onExit, "
-		     "template: c}]}}\n" TASK,
-		"two tasks would have the id 'onExit'");
+	             "template: c}]}}\n" TASK,
+	        "two tasks would have the id 'onExit'");
 	refuses(HEAD "  entrypoint: m\n  templates: [{name: m, dag: [1]}]\n", "f.yaml:6:30: 'dag' is no map");
 	refuses(HEAD "  entrypoint: m\n  templates: {name: m}\n", "'templates' is a map; write a list there");
 	refuses(HEAD "  entrypoint: m\n  templates: [{name: m, container: {image: [x]}}]\n",
-		"'image' is a list");
+	        "'image' is a list");
 	refuses(HEAD "  entrypoint: m\n  templates: [{name: m, container: {image: x}, outputs: {artifacts: "
-		     "[{name: o, path: /a/../b}]}}]\n",
-		"holds '..'");
+	             "[{name: o, path: /a/../b}]}}]\n",
+	        "holds '..'");
 	refuses(HEAD "  entrypoint: m\n  arguments: {parameters: [{name: s, value: ../up}]}\n  templates: "
-		     "[{name: m, container: {image: x, volumeMounts: [{name: v, mountPath: /v, subPath: "
-		     "'{{workflow.parameters.s}}'}]}}]\n",
-		"holds '..'");
+	             "[{name: m, container: {image: x, volumeMounts: [{name: v, mountPath: /v, subPath: "
+	             "'{{workflow.parameters.s}}'}]}}]\n",
+	        "holds '..'");
 }
 
 /* 2^40 calls from a text of forty lines; nothing runs in them. */
@@ -507,10 +507,10 @@ static void test_paper_form(void **state)
 	pa_buffer_init(&out, 1 << 16);
 	pa_analysis_print_paper(&result.analysis, &out);
 	assert_string_equal(out.data,
-			    "pipeline_name = w-\n\n"
-			    "component_name = make\ndata_path = /nfs/\ndata_outps = {make-x /nfs/x}\n\n"
-			    "data_outps = {make-y /nfs/y}\n\n"
-			    "component_name = use\ndata_inputs = {make-x /in/x}\n");
+	                    "pipeline_name = w-\n\n"
+	                    "component_name = make\ndata_path = /nfs/\ndata_outps = {make-x /nfs/x}\n\n"
+	                    "data_outps = {make-y /nfs/y}\n\n"
+	                    "component_name = use\ndata_inputs = {make-x /in/x}\n");
 	pa_buffer_done(&out);
 	pa_arena_done(&result.arena);
 }
@@ -520,7 +520,7 @@ static void test_prints_are_escaped(void **state)
 {
 	struct result result =
 	    model_of(HEAD "  entrypoint: m\n  templates:\n"
-			  "  - {name: m, dag: {tasks: [{name: \"a\\e[31m\\\"\\n\", template: c}]}}\n" TASK);
+	                  "  - {name: m, dag: {tasks: [{name: \"a\\e[31m\\\"\\n\", template: c}]}}\n" TASK);
 	struct pa_buffer out;
 
 	(void)state;

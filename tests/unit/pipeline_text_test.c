@@ -42,7 +42,7 @@ static void test_expand(void **state)
 		const char *result;
 		int asked = 0;
 		assert_int_equal(pa_template_text_expand(&arena, cases[i][0], lookup, &asked, &result, &err),
-				 0);
+		                 0);
 		assert_string_equal(result, cases[i][1]);
 		pa_arena_done(&arena);
 	}
@@ -65,7 +65,7 @@ static void test_expand_is_limited(void **state)
 	memset(value, 'x', PA_TEMPLATE_TEXT_MAX_BYTES / 2 + 1);
 	value[PA_TEMPLATE_TEXT_MAX_BYTES / 2 + 1] = '\0';
 	assert_int_equal(pa_template_text_expand(&arena, "{{a}}{{a}}", lookup_long, value, &result, &err),
-			 -(int)PA_ERROR_INPUT);
+	                 -(int)PA_ERROR_INPUT);
 	assert_string_equal(result, "untouched");
 	free(value);
 	pa_arena_done(&arena);
@@ -125,7 +125,7 @@ static void test_conditions(void **state)
 		int got = rc < 0 ? -1 : truth;
 		if (got != cases[i].truth)
 			fail_msg("%s: expected %d, got %d %s", cases[i].text, cases[i].truth, got,
-				 err.message);
+			         err.message);
 		if (rc < 0)
 			assert_int_equal(rc, -(int)PA_ERROR_INPUT);
 	}
@@ -196,7 +196,7 @@ static void test_depends(void **state)
 		size_t count = 0;
 		if (got != cases[i].truth)
 			fail_msg("%s: expected %d, got %d %s", cases[i].text, cases[i].truth, got,
-				 err.message);
+			         err.message);
 		if (rc == 0)
 			pa_depends_names(depends, &count);
 		assert_int_equal(count, cases[i].names);
@@ -236,7 +236,7 @@ static void test_uris(void **state)
 		    (found &&
 		     (uri.bytes != strlen(cases[i].uri) || memcmp(uri.text, cases[i].uri, uri.bytes) != 0)))
 			fail_msg("%s: got %.*s", cases[i].text, (int)uri.bytes,
-				 uri.text == NULL ? "" : uri.text);
+			         uri.text == NULL ? "" : uri.text);
 	}
 	assert_string_equal(pa_uri_kind("s3://b/k/"), "directory");
 	assert_string_equal(pa_uri_kind("s3://b"), "directory");

@@ -48,17 +48,17 @@ static int setup(void **state)
 	f->links[0] = (struct pa_plan_link){"file:///srv/raw", MIB, 0};
 	f->links[1] = (struct pa_plan_link){"s3://b", MIB, 0};
 	f->input = (struct pa_plan_input){.pipeline = &f->pipeline,
-					  .forecast = &f->forecast,
-					  .data_sets = f->data_sets,
-					  .data_set_count = 2,
-					  .extents = f->extents,
-					  .links = f->links,
-					  .link_count = 2,
-					  .reads = f->reads,
-					  .unknown_data = f->unknown,
-					  .client_reads = f->client,
-					  .slots = 1,
-					  .memory_bytes = INFINITY};
+	                                  .forecast = &f->forecast,
+	                                  .data_sets = f->data_sets,
+	                                  .data_set_count = 2,
+	                                  .extents = f->extents,
+	                                  .links = f->links,
+	                                  .link_count = 2,
+	                                  .reads = f->reads,
+	                                  .unknown_data = f->unknown,
+	                                  .client_reads = f->client,
+	                                  .slots = 1,
+	                                  .memory_bytes = INFINITY};
 	*state = f;
 	return 0;
 }
@@ -85,7 +85,7 @@ static void task(struct fixture *f, const char *id, double duration_s, const cha
 }
 
 static void extent(struct fixture *f, uint32_t data_set, const char *path, uint64_t mib,
-		   uint64_t resident_mib)
+                   uint64_t resident_mib)
 {
 	f->extents[f->input.extent_count++] =
 	    (struct pa_plan_extent){data_set, path, 0, mib * MIB, resident_mib * MIB};
@@ -155,7 +155,7 @@ static void test_two_steps(void **state)
 	NEAR(load->deadline_s, 12);
 	NEAR(load->keep_until_s, 17);
 	assert_string_equal(load->why,
-			    "first read by \"train\"; there 6.0 s before its earliest likely start");
+	                    "first read by \"train\"; there 6.0 s before its earliest likely start");
 	assert_null(action(f, PA_PLAN_LOAD, 2));
 	NEAR(action(f, PA_PLAN_START, 1)->at_s, 12);
 	NEAR(action(f, PA_PLAN_RELEASE, 0)->at_s, 12);
@@ -404,7 +404,7 @@ static void make_tasks(struct world *w, struct pa_random *random)
 		struct pa_task_forecast *forecast = &w->forecasts[i];
 		*forecast =
 		    (struct pa_task_forecast){.probability = t->condition ? pa_random_uniform(random) : 1,
-					      .instances = below(random, 5) ? 1 : below(random, 9)};
+		                              .instances = below(random, 5) ? 1 : below(random, 9)};
 		double middle_s = 1 + below(random, 20);
 		for (size_t q = 0; q < PA_FORECAST_QUANTILES; q++)
 			forecast->duration_s.quantiles[q] = middle_s * (.6 + .2 * (double)q);
@@ -425,12 +425,12 @@ static void make_world(struct world *w, uint64_t seed)
 	for (size_t i = 0; i < extent_count; i++) {
 		uint64_t bytes = below(&random, 12) * MIB;
 		w->extents[i] = (struct pa_plan_extent){below(&random, 2), "x", 0, bytes,
-							below(&random, 4) ? 0 : bytes / 3};
+		                                        below(&random, 4) ? 0 : bytes / 3};
 		w->total_bytes += (double)bytes;
 	}
 	for (size_t i = 0; i < read_count; i++)
 		w->reads[i] = (struct pa_plan_read){below(&random, (uint32_t)w->pipeline.task_count),
-						    below(&random, (uint32_t)extent_count), PA_READ_PROFILED};
+		                                    below(&random, (uint32_t)extent_count), PA_READ_PROFILED};
 	w->input = (struct pa_plan_input){
 	    .pipeline = &w->pipeline,
 	    .forecast = &w->forecast,

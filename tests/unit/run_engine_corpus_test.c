@@ -19,7 +19,7 @@ static bool is_looped_over(const struct pa_workflow *workflow, const char *outpu
 
 /* A value that keeps a pipeline going: lists for loops, and now and then an end for recursions. */
 static const char *plausible_value(const struct pa_workflow *workflow, const struct pa_instance *instance,
-				   size_t count)
+                                   size_t count)
 {
 	static const char *const others[] = {"heads", "tails", "7"};
 	for (size_t i = 0; i < instance->output_parameter_count; i++)
@@ -58,7 +58,7 @@ static size_t run_corpus_pipeline(const struct pa_pipeline *pipeline, const char
 		if (!analysis_knows(pipeline, instance->task_id))
 			fail_msg("%s: %s is not in the analysis", path, instance->task_id);
 		struct answer answer = {"", PA_OUTCOME_SUCCEEDED,
-					plausible_value(pipeline->workflow, instance, count)};
+		                        plausible_value(pipeline->workflow, instance, count)};
 		finish(&run, instance, &answer);
 		if (count++ > RUN_LIMIT)
 			pa_engine_stop(run.engine, true);

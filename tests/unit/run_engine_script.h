@@ -46,7 +46,7 @@ static const char *const LEAVES =
 static inline void refuse_references(const char *text)
 {
 	static const char *const names[] = {"{{inputs", "{{tasks",    "{{steps",
-					    "{{item",   "{{workflow", "{{pod"};
+	                                    "{{item",   "{{workflow", "{{pod"};
 	for (size_t i = 0; text && i < sizeof(names) / sizeof(names[0]); i++) {
 		const char *found = strstr(text, names[i]);
 		/* Helm's escape `{{` is plain text to Argo. */
@@ -78,7 +78,7 @@ static inline void check_texts(const struct pa_instance *instance)
 }
 
 static inline int open_with(struct run *run, const char *text, const struct pa_name_value *arguments,
-			    size_t count)
+                            size_t count)
 {
 	memset(run, 0, sizeof(*run));
 	pa_arena_init(&run->arena);
@@ -117,7 +117,7 @@ static inline void close_run(struct run *run)
 }
 
 static inline const struct answer *find_answer(const struct answer *answers, const char *id,
-					       const char *suffix)
+                                               const char *suffix)
 {
 	char full[1024];
 	snprintf(full, sizeof(full), "%s%s", id, suffix);

@@ -3,7 +3,7 @@
 #include "run_engine_script.h"
 
 static void expect_answers(const char *spec, const struct answer *answers, enum pa_outcome outcome,
-			   const char *log)
+                           const char *log)
 {
 	struct run run;
 	open_spec(&run, spec);
@@ -48,15 +48,15 @@ static void test_diamond(void **state)
 	(void)state;
 	expect(DAG "      - {name: a, template: echo, " ARG(
 		   "'{{workflow.name}}'") "}\n"
-					  "      - {name: c, template: echo, dependencies: [a], " ARG(
+	                                  "      - {name: c, template: echo, dependencies: [a], " ARG(
 					      "'{{tasks.a.outputs.parameters.o}}2'") "}\n"
-										     "      - {name: b, "
-										     "template: plain, "
-										     "dependencies: [a]}\n"
-										     "      - {name: d, "
-										     "template: echo, "
-										     "dependencies: [b, "
-										     "c], " ARG(
+	                                                                             "      - {name: b, "
+	                                                                             "template: plain, "
+	                                                                             "dependencies: [a]}\n"
+	                                                                             "      - {name: d, "
+	                                                                             "template: echo, "
+	                                                                             "dependencies: [b, "
+	                                                                             "c], " ARG(
 											 "'{{workflow.labels."
 											 "team}}'") "}\n",
 	       "a wf\nc v2\nb\nd blue\n");
@@ -67,7 +67,7 @@ static void test_together(void **state)
 	(void)state;
 	struct run run;
 	open_spec(&run, DAG "      - {name: a, template: plain}\n      - {name: b, template: plain}\n"
-			    "      - {name: c, template: plain, dependencies: [a, b]}\n");
+	                    "      - {name: c, template: plain, dependencies: [a, b]}\n");
 	const struct pa_instance *a = pa_engine_ready(run.engine);
 	const struct pa_instance *b = pa_engine_ready(run.engine);
 	assert_string_equal(a->task_id, "a");
@@ -103,13 +103,13 @@ static void test_failure_stops_what_depends_on_it(void **state)
 	/* b fails early; of the other branch only what had started runs. */
 	const struct answer early[] = {{"b", PA_OUTCOME_FAILED, NULL}, {0}};
 	expect_answers(DAG "      - {name: b, template: plain}\n      - {name: c, template: plain}\n"
-			   "      - {name: d, template: plain, dependencies: [c]}\n",
-		       early, PA_OUTCOME_FAILED, "b\nc\n");
+	                   "      - {name: d, template: plain, dependencies: [c]}\n",
+	               early, PA_OUTCOME_FAILED, "b\nc\n");
 	expect_answers("  entrypoint: main\n  templates:\n  - name: main\n    dag:\n      failFast: false\n  "
-		       "    tasks:\n"
-		       "      - {name: b, template: plain}\n      - {name: c, template: plain}\n"
-		       "      - {name: d, template: plain, dependencies: [c]}\n",
-		       early, PA_OUTCOME_FAILED, "b\nc\nd\n");
+	               "    tasks:\n"
+	               "      - {name: b, template: plain}\n      - {name: c, template: plain}\n"
+	               "      - {name: d, template: plain, dependencies: [c]}\n",
+	               early, PA_OUTCOME_FAILED, "b\nc\nd\n");
 }
 
 static void test_depends(void **state)
@@ -125,9 +125,9 @@ static void test_depends(void **state)
 	expect(spec, "a\ngood\nend\n");
 	const struct answer loop[] = {{"a(1:2)", PA_OUTCOME_FAILED, NULL}, {0}};
 	expect_answers(DAG "      - {name: a, template: plain, withItems: [1, 2]}\n"
-			   "      - {name: any, template: plain, depends: a.AnySucceeded}\n"
-			   "      - {name: all, template: plain, depends: a.AllFailed}\n",
-		       loop, PA_OUTCOME_FAILED, "a(0:1)\na(1:2)\nany\n");
+	                   "      - {name: any, template: plain, depends: a.AnySucceeded}\n"
+	                   "      - {name: all, template: plain, depends: a.AllFailed}\n",
+	               loop, PA_OUTCOME_FAILED, "a(0:1)\na(1:2)\nany\n");
 }
 
 static void test_continue_on(void **state)
@@ -139,9 +139,9 @@ static void test_continue_on(void **state)
 		"      - {name: b, template: echo, dependencies: [a], " ARG("'{{tasks.a.status}}'") "}\n",
 	    failed, PA_OUTCOME_SUCCEEDED, "a\nb Failed\n");
 	expect_answers("  entrypoint: main\n  templates:\n  - name: main\n    steps:\n"
-		       "    - - {name: a, template: plain, continueOn: {failed: true}}\n"
-		       "    - - {name: b, template: plain}\n",
-		       failed, PA_OUTCOME_SUCCEEDED, "a\nb\n");
+	               "    - - {name: a, template: plain, continueOn: {failed: true}}\n"
+	               "    - - {name: b, template: plain}\n",
+	               failed, PA_OUTCOME_SUCCEEDED, "a\nb\n");
 }
 
 static void test_when(void **state)
@@ -149,12 +149,12 @@ static void test_when(void **state)
 	(void)state;
 	const struct answer answers[] = {{"flip", PA_OUTCOME_SUCCEEDED, "heads"}, {0}};
 	expect_answers(DAG "      - {name: flip, template: echo}\n"
-			   "      - {name: h, template: plain, dependencies: [flip], when: "
-			   "'{{tasks.flip.outputs.parameters.o}} == heads'}\n"
-			   "      - {name: t, template: plain, dependencies: [flip], when: "
-			   "'{{tasks.flip.outputs.parameters.o}} == tails'}\n"
-			   "      - {name: e, template: plain, dependencies: [h, t]}\n",
-		       answers, PA_OUTCOME_SUCCEEDED, "flip none\nh\ne\n");
+	                   "      - {name: h, template: plain, dependencies: [flip], when: "
+	                   "'{{tasks.flip.outputs.parameters.o}} == heads'}\n"
+	                   "      - {name: t, template: plain, dependencies: [flip], when: "
+	                   "'{{tasks.flip.outputs.parameters.o}} == tails'}\n"
+	                   "      - {name: e, template: plain, dependencies: [h, t]}\n",
+	               answers, PA_OUTCOME_SUCCEEDED, "flip none\nh\ne\n");
 }
 
 static void test_items(void **state)
@@ -175,7 +175,7 @@ static void test_when_of_items(void **state)
 	(void)state;
 	expect(DAG "      - {name: a, template: echo, withItems: [1, 2, 3], when: '{{item}} != 2', " ARG(
 		   "'{{item}}'") "}\n"
-				 "      - {name: b, template: plain, dependencies: [a]}\n",
+	                         "      - {name: b, template: plain, dependencies: [a]}\n",
 	       "a(0:1) 1\na(2:3) 3\nb\n");
 }
 
@@ -190,8 +190,8 @@ static void test_param_list(void **state)
 	const struct answer numbers[] = {
 	    {"list", PA_OUTCOME_SUCCEEDED, "[1, 0.1, \"x\", [1,2], {\"a\": \"b, ]\"}]"}, {0}};
 	expect_answers(spec, numbers, PA_OUTCOME_SUCCEEDED,
-		       "list none\na(0:1) 1\na(1:0.1) 0.1\na(2:x) x\na(3:1_2) [1,2]\n"
-		       "a(4:a_b__) {\"a\":\"b, ]\"}\nb\n");
+	               "list none\na(0:1) 1\na(1:0.1) 0.1\na(2:x) x\na(3:1_2) [1,2]\n"
+	               "a(4:a_b__) {\"a\":\"b, ]\"}\nb\n");
 	const struct answer empty[] = {{"list", PA_OUTCOME_SUCCEEDED, " [ ] "}, {0}};
 	expect_answers(spec, empty, PA_OUTCOME_SUCCEEDED, "list none\nb\n");
 	expect_broken(spec, "not a JSON list");
@@ -202,19 +202,19 @@ static void test_sequence(void **state)
 	(void)state;
 	expect(DAG "      - {name: a, template: echo, withSequence: {count: 2}, " ARG(
 		   "'{{item}}'") "}\n"
-				 "      - {name: b, template: echo, withSequence: {start: 3, end: 1, format: "
-				 "'n%02d'}, " ARG(
+	                         "      - {name: b, template: echo, withSequence: {start: 3, end: 1, format: "
+	                         "'n%02d'}, " ARG(
 				     "'{{item}}'") "}\n"
-						   "      - {name: c, template: echo, withSequence: {start: "
-						   "'8', count: '{{=1 + 1}}', format: '0x%x'}, " ARG(
+	                                           "      - {name: c, template: echo, withSequence: {start: "
+	                                           "'8', count: '{{=1 + 1}}', format: '0x%x'}, " ARG(
 						       "'{{item}}'") "}\n",
 	       "a(0:0) 0\na(1:1) 1\nb(0:n03) n03\nb(1:n02) n02\nb(2:n01) n01\nc(0:0x8) 0x8\nc(1:0x9) 0x9\n");
 	expect_broken(DAG "      - {name: a, template: plain, withSequence: {count: 99999}}\n",
-		      "the limit is 10000");
+	              "the limit is 10000");
 	expect_broken(DAG "      - {name: a, template: plain, withSequence: {count: x}}\n",
-		      "no whole number");
+	              "no whole number");
 	expect_broken(DAG "      - {name: a, template: plain, withSequence: {count: 1, format: '%s'}}\n",
-		      "not understood");
+	              "not understood");
 }
 
 static void test_loop_outputs(void **state)
@@ -222,66 +222,66 @@ static void test_loop_outputs(void **state)
 	(void)state;
 	const struct answer answers[] = {
 	    {"a(0:x)", PA_OUTCOME_SUCCEEDED, "1"}, {"a(1:y)", PA_OUTCOME_SUCCEEDED, "[2]"}, {0}};
-	expect_answers(DAG "      - {name: a, template: echo, withItems: [x, y]}\n"
-			   "      - {name: b, template: echo, dependencies: [a], " ARG(
-			       "'{{tasks.a.outputs.parameters.o}}'") "}\n"
-								     "      - {name: c, template: echo, "
-								     "dependencies: "
-								     "[a], " ARG("'{{tasks.a.outputs.result}}"
-										 "'") "}\n"
-										      "      - "
-										      "{name: d, "
-										      "template: "
-										      "echo, "
-										      "dependencies: "
-										      "[a], " ARG(
-											  "'{{tasks."
-											  "a.outputs."
-											  "parameters"
-											  "}}'") "}\n"
-												 "   "
-												 "   "
-												 "- "
-												 "{na"
-												 "me:"
-												 " e,"
-												 " te"
-												 "mpl"
-												 "ate"
-												 ": "
-												 "ech"
-												 "o, "
-												 "dep"
-												 "end"
-												 "enc"
-												 "ies"
-												 ": "
-												 "[a]"
-												 ", "
-												 "wit"
-												 "hPa"
-												 "ram"
-												 ": "
-												 "'{{"
-												 "tas"
-												 "ks."
-												 "a."
-												 "out"
-												 "put"
-												 "s."
-												 "res"
-												 "ult"
-												 "}}'"
-												 ","
-												 " " ARG(
-												     "'{{"
-												     "item}}"
-												     "'") "}"
-													  "\n",
-		       answers, PA_OUTCOME_SUCCEEDED,
-		       "a(0:x) none\na(1:y) none\nb [\"1\",\"[2]\"]\nc [1,[2]]\nd "
-		       "[{\"o\":\"1\"},{\"o\":\"[2]\"}]\n"
-		       "e(0:1) 1\ne(1:2) [2]\n");
+	expect_answers(
+	    DAG
+	    "      - {name: a, template: echo, withItems: [x, y]}\n"
+	    "      - {name: b, template: echo, dependencies: [a], " ARG(
+		"'{{tasks.a.outputs.parameters.o}}'") "}\n"
+						      "      - {name: c, template: echo, "
+						      "dependencies: "
+						      "[a], " ARG("'{{tasks.a.outputs.result}}"
+	                                                          "'") "}\n"
+								       "      - "
+								       "{name: d, "
+								       "template: "
+								       "echo, "
+								       "dependencies: "
+								       "[a], " ARG("'{{tasks."
+	                                                                           "a.outputs."
+	                                                                           "parameters"
+	                                                                           "}}'") "}\n"
+											  "   "
+											  "   "
+											  "- "
+											  "{na"
+											  "me:"
+											  " e,"
+											  " te"
+											  "mpl"
+											  "ate"
+											  ": "
+											  "ech"
+											  "o, "
+											  "dep"
+											  "end"
+											  "enc"
+											  "ies"
+											  ": "
+											  "[a]"
+											  ", "
+											  "wit"
+											  "hPa"
+											  "ram"
+											  ": "
+											  "'{{"
+											  "tas"
+											  "ks."
+											  "a."
+											  "out"
+											  "put"
+											  "s."
+											  "res"
+											  "ult"
+											  "}}'"
+											  ","
+											  " " ARG("'{{"
+	                                                                                          "item}}"
+	                                                                                          "'") "}"
+												       "\n",
+	    answers, PA_OUTCOME_SUCCEEDED,
+	    "a(0:x) none\na(1:y) none\nb [\"1\",\"[2]\"]\nc [1,[2]]\nd "
+	    "[{\"o\":\"1\"},{\"o\":\"[2]\"}]\n"
+	    "e(0:1) 1\ne(1:2) [2]\n");
 }
 
 static void test_steps(void **state)
@@ -304,26 +304,26 @@ static void test_nested_outputs(void **state)
 	(void)state;
 	expect(DAG "      - {name: n, template: inner, " ARG(
 		   "7") "}\n"
-			"      - {name: z, template: echo, dependencies: [n], " ARG(
+	                "      - {name: z, template: echo, dependencies: [n], " ARG(
 			    "'{{tasks.n.outputs.parameters.up}}/"
 			    "{{tasks.n.outputs.parameters.pick}}'") "}\n"
-								    "  - name: inner\n    inputs: "
-								    "{parameters: [{name: x}]}\n"
-								    "    dag: {tasks: [{name: m, template: "
-								    "echo, " ARG("'<{{inputs.parameters.x}}>"
-										 "'") "}]}\n"
-										      "    outputs: "
-										      "{parameters: [{name: "
-										      "up, valueFrom: "
-										      "{parameter: "
-										      "'{{tasks.m.outputs."
-										      "parameters.o}}'}},\n"
-										      "      {name: pick, "
-										      "valueFrom: "
-										      "{expression: "
-										      "\"tasks['m'].outputs."
-										      "parameters.o == 'v' ? "
-										      "'yes' : 'no'\"}}]}\n",
+	                                                            "  - name: inner\n    inputs: "
+	                                                            "{parameters: [{name: x}]}\n"
+	                                                            "    dag: {tasks: [{name: m, template: "
+	                                                            "echo, " ARG("'<{{inputs.parameters.x}}>"
+	                                                                         "'") "}]}\n"
+	                                                                              "    outputs: "
+	                                                                              "{parameters: [{name: "
+	                                                                              "up, valueFrom: "
+	                                                                              "{parameter: "
+	                                                                              "'{{tasks.m.outputs."
+	                                                                              "parameters.o}}'}},\n"
+	                                                                              "      {name: pick, "
+	                                                                              "valueFrom: "
+	                                                                              "{expression: "
+	                                                                              "\"tasks['m'].outputs."
+	                                                                              "parameters.o == 'v' ? "
+	                                                                              "'yes' : 'no'\"}}]}\n",
 	       "n/m <7>\nz v/yes\n");
 }
 
@@ -361,9 +361,9 @@ static void test_retries(void **state)
 	    "    container: {image: alpine, command: [x], args: ['{{retries}}']}\n";
 	char spec[4096];
 	snprintf(spec, sizeof(spec), "%s%s",
-		 DAG "      - {name: a, template: again}\n      - {name: b, template: plain, "
-		     "dependencies: [a]}\n",
-		 retried);
+	         DAG "      - {name: a, template: again}\n      - {name: b, template: plain, "
+	             "dependencies: [a]}\n",
+	         retried);
 	const struct answer once[] = {{"a(0)", PA_OUTCOME_FAILED, NULL}, {0}};
 	expect_answers(spec, once, PA_OUTCOME_SUCCEEDED, "a(0) 0\na(1) 1\nb\n");
 	const struct answer always[] = {{"a", PA_OUTCOME_FAILED, NULL}, {0}};
@@ -415,7 +415,7 @@ static void test_recursion(void **state)
 	const struct answer answers[] = {
 	    {"flip(r2)", PA_OUTCOME_SUCCEEDED, "heads"}, {"flip", PA_OUTCOME_SUCCEEDED, "tails"}, {0}};
 	expect_answers(spec, answers, PA_OUTCOME_SUCCEEDED,
-		       "flip none\nflip(r1) none\nflip(r2) none\ndone(r2)\ndone(r1)\ndone\n");
+	               "flip none\nflip(r1) none\nflip(r2) none\ndone(r2)\ndone(r1)\ndone\n");
 	const struct answer endless[] = {{"flip", PA_OUTCOME_SUCCEEDED, "tails"}, {0}};
 	struct run run;
 	open_spec(&run, spec);
@@ -462,12 +462,12 @@ static void test_globals(void **state)
 {
 	(void)state;
 	expect(DAG "      - {name: a, template: make}\n"
-		   "      - {name: b, template: echo, dependencies: [a], " ARG(
+	           "      - {name: b, template: echo, dependencies: [a], " ARG(
 		       "'{{workflow.outputs.parameters.g}}'") "}\n"
-							      "  - name: make\n    container: {image: "
-							      "alpine, command: [x]}\n"
-							      "    outputs: {parameters: [{name: o, "
-							      "valueFrom: {path: /o}, globalName: g}]}\n",
+	                                                      "  - name: make\n    container: {image: "
+	                                                      "alpine, command: [x]}\n"
+	                                                      "    outputs: {parameters: [{name: o, "
+	                                                      "valueFrom: {path: /o}, globalName: g}]}\n",
 	       "a\nb v\n");
 }
 
@@ -515,11 +515,11 @@ static void test_unknown_references(void **state)
 	    "a is Skipped");
 	/* … unless the input has a default. */
 	expect(DAG "      - {name: a, template: plain, when: 'false'}\n"
-		   "      - {name: b, template: echo, dependencies: [a], " ARG(
+	           "      - {name: b, template: echo, dependencies: [a], " ARG(
 		       "'{{tasks.a.outputs.parameters.o}}'") "}\n",
 	       "b none\n");
 	expect_broken(DAG "      - {name: a, template: echo, " ARG("'{{workflow.parameters.no}}'") "}\n",
-		      "'{{workflow.parameters.no}}' has no value here");
+	              "'{{workflow.parameters.no}}' has no value here");
 	expect(DAG "      - {name: a, template: echo, " ARG("'{{ .Files }} {{$}}'") "}\n",
 	       "a {{ .Files }} {{$}}\n");
 	expect_broken(
@@ -534,10 +534,10 @@ static void test_order_from_references(void **state)
 	(void)state;
 	expect(DAG "      - {name: b, template: echo, " ARG(
 		   "'{{tasks.a.outputs.parameters.o}}'") "}\n"
-							 "      - {name: a, template: plain2}\n"
-							 "  - name: plain2\n    outputs: {parameters: "
-							 "[{name: o, valueFrom: {path: /o}}]}\n"
-							 "    container: {image: alpine, command: [x]}\n",
+	                                                 "      - {name: a, template: plain2}\n"
+	                                                 "  - name: plain2\n    outputs: {parameters: "
+	                                                 "[{name: o, valueFrom: {path: /o}}]}\n"
+	                                                 "    container: {image: alpine, command: [x]}\n",
 	       "a\nb v\n");
 }
 
@@ -547,8 +547,8 @@ static void test_stop(void **state)
 	for (int exits = 0; exits < 2; exits++) {
 		struct run run;
 		open_spec(&run, "  onExit: plain\n" DAG "      - {name: a, template: plain}\n"
-				"      - {name: b, template: plain}\n"
-				"      - {name: c, template: plain, depends: 'a || a.Failed'}\n");
+		                "      - {name: b, template: plain}\n"
+		                "      - {name: c, template: plain, depends: 'a || a.Failed'}\n");
 		const struct pa_instance *a = pa_engine_ready(run.engine);
 		pa_engine_stop(run.engine, exits == 1);
 		assert_null(pa_engine_ready(run.engine));
@@ -616,7 +616,7 @@ static void test_long_chain_of_skips(void **state)
 	for (int i = 1; i < 20000; i++)
 		length +=
 		    (size_t)snprintf(text + length, room - length,
-				     "      - {name: t%d, template: plain, dependencies: [t%d]}\n", i, i - 1);
+		                     "      - {name: t%d, template: plain, dependencies: [t%d]}\n", i, i - 1);
 	snprintf(text + length, room - length, "%s", LEAVES);
 	assert_int_equal(open_with(&run, text, NULL, 0), 0);
 	const struct answer failed[] = {{"t0", PA_OUTCOME_FAILED, NULL}, {0}};
@@ -635,8 +635,8 @@ static void test_wide_loops(void **state)
 	(void)state;
 	struct run run;
 	open_spec(&run, DAG
-		  "      - {name: a, template: echo, withSequence: {count: 2000}}\n"
-		  "      - {name: b, template: echo, dependencies: [a], withSequence: {count: 1000}, " ARG(
+	          "      - {name: a, template: echo, withSequence: {count: 2000}}\n"
+	          "      - {name: b, template: echo, dependencies: [a], withSequence: {count: 1000}, " ARG(
 		      "'{{item}} {{tasks.a.outputs.parameters.o}}'") ", when: '{{item}} > 499'}\n");
 	size_t count = 0;
 	for (const struct pa_instance *instance; (instance = pa_engine_ready(run.engine)); count++) {

@@ -51,9 +51,10 @@ static int teardown(void **state)
 /* Entries come in the manifest's order. */
 static void add_entry(struct fixture *f, enum pa_entry_kind kind, const char *path, uint64_t bytes)
 {
-	f->entries = pa_arena_grow(&f->arena, f->entries, f->manifest.entry_count, &f->entry_room, sizeof(*f->entries));
-	f->entries[f->manifest.entry_count++] =
-	    (struct pa_store_entry){.path = pa_arena_strdup(&f->arena, path), .kind = kind, .size_bytes = bytes};
+	f->entries = pa_arena_grow(&f->arena, f->entries, f->manifest.entry_count, &f->entry_room,
+	                           sizeof(*f->entries));
+	f->entries[f->manifest.entry_count++] = (struct pa_store_entry){
+	    .path = pa_arena_strdup(&f->arena, path), .kind = kind, .size_bytes = bytes};
 	f->manifest.entries = f->entries;
 	f->manifest.file_count += kind == PA_ENTRY_FILE;
 	f->manifest.total_bytes += bytes;
@@ -111,8 +112,9 @@ static char *reads_of(struct fixture *f, uint32_t task)
 	for (size_t i = 0; i < f->planning.plan_input.read_count; i++) {
 		const struct pa_plan_read *read = &f->planning.plan_input.reads[i];
 		if (read->task == task)
-			text = pa_arena_printf(&f->arena, "%s%s%s:%s", text, text[0] != '\0' ? " " : "",
-			                       f->planning.extents[read->extent].path, names[read->knowledge]);
+			text =
+			    pa_arena_printf(&f->arena, "%s%s%s:%s", text, text[0] != '\0' ? " " : "",
+			                    f->planning.extents[read->extent].path, names[read->knowledge]);
 	}
 	return text;
 }
@@ -198,7 +200,8 @@ static void a_profile_says_most(void **state)
 static void large_files_are_cut_and_data_sets_of_many_files_are_not(void **state)
 {
 	struct fixture *f = *state;
-	struct pa_profile_read profile = {.task_id = "t0", .data_set = CLAIM, .path = "many/00007", .read_bytes = 1};
+	struct pa_profile_read profile = {
+	    .task_id = "t0", .data_set = CLAIM, .path = "many/00007", .read_bytes = 1};
 
 	add_entry(f, PA_ENTRY_FILE, "large", 3 * PA_PLANNING_LARGE_FILE_BYTES + 1);
 	make_tasks(f, 1);

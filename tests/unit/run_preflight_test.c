@@ -49,9 +49,9 @@ static int check(const struct machine *machine, const char *spec, struct pa_erro
 	struct pa_arena arena = PA_ARENA_INIT;
 	struct pa_analysis analysis = {0};
 	struct pa_preflight_options options = {(void *)(uintptr_t)machine, has_source, has_command,
-					       has_python_module, is_configured};
+	                                       has_python_module, is_configured};
 	snprintf(text, sizeof(text),
-		 "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: w}\nspec:\n%s", spec);
+	         "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: w}\nspec:\n%s", spec);
 	int status = pa_analyze_text(&arena, "t.yaml", text, strlen(text), NULL, &analysis, err);
 	if (status < 0)
 		fail_msg("%s", err->message);
@@ -89,11 +89,11 @@ static void test_commands_and_images(void **state)
 {
 	(void)state;
 	expect_runs(NULL, NULL,
-		    one_task("    container: {image: 'python:3.9', command: [python3, -c, x]}\n"));
+	            one_task("    container: {image: 'python:3.9', command: [python3, -c, x]}\n"));
 	expect_runs(NULL, NULL,
-		    one_task("    script: {image: 'library/bash:4', command: [sh], source: x}\n"));
+	            one_task("    script: {image: 'library/bash:4', command: [sh], source: x}\n"));
 	expect_refused(one_task("    container: {image: 'alpine', command: [train]}\n"),
-		       "`train` is not on this machine");
+	               "`train` is not on this machine");
 	expect_refused(one_task("    container: {image: 'x/y:1'}\n"), "image x/y:1 decides what it runs");
 	expect_refused(one_task("    container: {image: 'x/y:1', command: [sh]}\n"), "no plain system image");
 	expect_runs(NULL, "t", one_task("    container: {image: 'x/y:1'}\n"));
@@ -102,16 +102,22 @@ static void test_commands_and_images(void **state)
 static void test_imports(void **state)
 {
 	(void)state;
-	expect_runs(NULL, NULL, one_task("    container: {image: python, command: [python3, -c, \"import json\\nx()\"]}\n"));
-	expect_refused(one_task("    container: {image: python, command: [python3, -c, \"x()\\nfrom pandas import y\"]}\n"),
-		       "imports pandas");
-	expect_runs(NULL, NULL,
-		    one_task("    container: {image: python, command: [python3, -c, \"try:\\n  import pandas\"]}\n"));
+	expect_runs(
+	    NULL, NULL,
+	    one_task("    container: {image: python, command: [python3, -c, \"import json\\nx()\"]}\n"));
+	expect_refused(
+	    one_task(
+		"    container: {image: python, command: [python3, -c, \"x()\\nfrom pandas import y\"]}\n"),
+	    "imports pandas");
+	expect_runs(
+	    NULL, NULL,
+	    one_task("    container: {image: python, command: [python3, -c, \"try:\\n  import pandas\"]}\n"));
 	/* A framework's image is enough for a whole program that needs none of it. */
 	expect_runs(NULL, NULL,
-		    one_task("    container: {image: 'tensorflow/tensorflow:2', command: [python3, -u, -c, \"import json\"]}\n"));
+	            one_task("    container: {image: 'tensorflow/tensorflow:2', command: [python3, -u, -c, "
+	                     "\"import json\"]}\n"));
 	expect_refused(one_task("    container: {image: 'tensorflow/tensorflow:2', command: [sh, -c, x]}\n"),
-		       "no plain system image");
+	               "no plain system image");
 }
 
 static void test_plain_images(void **state)
@@ -138,13 +144,13 @@ static void test_kinds(void **state)
 	    one_task("    resource: {action: patch, manifest: \"kind: PersistentVolumeClaim\\n\"}\n"),
 	    "patch a PersistentVolumeClaim");
 	expect_refused(one_task("    resource: {action: create, manifest: \"spec:\\n  kind: "
-				"PersistentVolumeClaim\\nkind: Pod\\n\"}\n"),
-		       "create a Pod");
+	                        "PersistentVolumeClaim\\nkind: Pod\\n\"}\n"),
+	               "create a Pod");
 	expect_runs(NULL, NULL,
-		    one_task("    resource: {action: create, manifest: \"kind: "
-			     "PersistentVolumeClaim\\nmetadata: {name: '{{workflow.name}}-x'}\\n\"}\n"));
+	            one_task("    resource: {action: create, manifest: \"kind: "
+	                     "PersistentVolumeClaim\\nmetadata: {name: '{{workflow.name}}-x'}\\n\"}\n"));
 	expect_refused(one_task("    daemon: true\n    container: {image: alpine, command: [sh]}\n"),
-		       "a daemon");
+	               "a daemon");
 }
 
 #define PLAIN "    container: {image: alpine, command: [sh], "
@@ -159,13 +165,13 @@ static void test_secrets(void **state)
 	expect_runs(
 	    NULL, NULL,
 	    one_task(PLAIN
-		     "env: [{name: A, valueFrom: {secretKeyRef: {name: keys, key: k, optional: true}}}]}\n"));
+	             "env: [{name: A, valueFrom: {secretKeyRef: {name: keys, key: k, optional: true}}}]}\n"));
 	expect_refused(one_task(PLAIN "envFrom: [{configMapRef: {name: conf}}]}\n"), "the ConfigMap conf");
 	expect_runs(NULL, NULL,
-		    one_task(PLAIN "env: [{name: A, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]}\n"));
+	            one_task(PLAIN "env: [{name: A, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]}\n"));
 	expect_refused(one_task(PLAIN "volumeMounts: [{name: v, mountPath: /v}]}\n    volumes: [{name: v, "
-				      "secret: {secretName: s3}}]\n"),
-		       "the Secret s3");
+	                              "secret: {secretName: s3}}]\n"),
+	               "the Secret s3");
 }
 
 static void test_volumes(void **state)
@@ -173,7 +179,7 @@ static void test_volumes(void **state)
 	(void)state;
 	const char *claim =
 	    one_task(PLAIN "volumeMounts: [{name: v, mountPath: /v}]}\n"
-			   "    volumes: [{name: v, persistentVolumeClaim: {claimName: data}}]\n");
+	                   "    volumes: [{name: v, persistentVolumeClaim: {claimName: data}}]\n");
 	expect_refused(claim, "claim data has no source");
 	expect_runs("claim:data", NULL, claim);
 	expect_refused(
@@ -184,12 +190,12 @@ static void test_volumes(void **state)
 	expect_runs(
 	    NULL, NULL,
 	    one_task(PLAIN
-		     "volumeMounts: [{name: v, mountPath: /v}]}\n    volumes: [{name: v, emptyDir: {}}]\n"));
+	             "volumeMounts: [{name: v, mountPath: /v}]}\n    volumes: [{name: v, emptyDir: {}}]\n"));
 	expect_runs(NULL, NULL,
-		    "  entrypoint: t\n  volumeClaimTemplates: [{metadata: {name: v}, spec: {}}]\n  "
-		    "templates:\n  - name: t\n" PLAIN "volumeMounts: [{name: v, mountPath: /v}]}\n");
+	            "  entrypoint: t\n  volumeClaimTemplates: [{metadata: {name: v}, spec: {}}]\n  "
+	            "templates:\n  - name: t\n" PLAIN "volumeMounts: [{name: v, mountPath: /v}]}\n");
 	expect_refused(one_task(PLAIN "volumeMounts: [{name: none, mountPath: /v}]}\n"),
-		       "none is not declared");
+	               "none is not declared");
 }
 
 static void test_artifacts(void **state)
@@ -207,10 +213,12 @@ static void test_companions(void **state)
 	const char *spec = one_task(PLAIN "args: []}\n    sidecars: [{name: s, image: redis}]\n");
 	expect_refused(spec, "sidecar");
 	expect_runs(NULL, "t", spec);
-	expect_runs(NULL, NULL,
-		    one_task(PLAIN "args: []}\n    initContainers: [{name: s, image: alpine, command: [sh, -c, x]}]\n"));
+	expect_runs(
+	    NULL, NULL,
+	    one_task(PLAIN
+	             "args: []}\n    initContainers: [{name: s, image: alpine, command: [sh, -c, x]}]\n"));
 	expect_refused(one_task(PLAIN "args: []}\n    initContainers: [{name: s, image: redis}]\n"),
-		       "init container");
+	               "init container");
 }
 
 static void test_one_message_for_all(void **state)
@@ -225,13 +233,13 @@ static void test_one_message_for_all(void **state)
 	expect_refused(spec, "; task b (a template of kind suspend");
 	char many[8192];
 	size_t length = (size_t)snprintf(many, sizeof(many),
-					 "  entrypoint: main\n  templates:\n"
-					 "  - {name: x, container: {image: q, command: [sh]}}\n"
-					 "  - {name: y, suspend: {}}\n"
-					 "  - name: main\n    dag: {tasks: [{name: first, template: y}");
+	                                 "  entrypoint: main\n  templates:\n"
+	                                 "  - {name: x, container: {image: q, command: [sh]}}\n"
+	                                 "  - {name: y, suspend: {}}\n"
+	                                 "  - name: main\n    dag: {tasks: [{name: first, template: y}");
 	for (int i = 0; i < 100; i++)
 		length += (size_t)snprintf(many + length, sizeof(many) - length,
-					   ", {name: a-long-name-%d, template: x}", i);
+		                           ", {name: a-long-name-%d, template: x}", i);
 	snprintf(many + length, sizeof(many) - length, "]}\n");
 	expect_refused(many, "task first (");
 	expect_refused(many, "and 100 more");

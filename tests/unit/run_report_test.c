@@ -41,7 +41,8 @@ static struct pa_run_report make_report(void)
 	                                .end_s = NAN,
 	                                .verdict = "no data"};
 	for (uint32_t i = 0; i < SPANS; i++)
-		spans[i] = (struct pa_run_span){.suffix = "(<&>)", .outcome = "succeeded", .start_s = 1, .end_s = 4};
+		spans[i] =
+		    (struct pa_run_span){.suffix = "(<&>)", .outcome = "succeeded", .start_s = 1, .end_s = 4};
 	outputs[0] = (struct pa_run_output){.name = "prepare/x", .bytes = 1};
 	outputs[1] = (struct pa_run_output){.name = "prepare/y", .bytes = 1};
 	samples[1] = (struct pa_run_sample){.at_s = 4, .fetched_bytes = 100, .used_bytes = 50};
@@ -105,7 +106,8 @@ static void what_is_no_text_does_not_lose_the_report(void **state)
 	report.slowed = true;
 	report.slowed_text = "\xff is slowed";
 	json_t *root = as_json(&comparison);
-	assert_string_equal(json_string_value(json_object_get(root, "message")), "task prepare failed: ?? oops ??");
+	assert_string_equal(json_string_value(json_object_get(root, "message")),
+	                    "task prepare failed: ?? oops ??");
 	assert_string_equal(json_string_value(json_object_get(root, "slowed")), "? is slowed");
 	json_decref(root);
 }

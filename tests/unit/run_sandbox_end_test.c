@@ -12,14 +12,14 @@ static void test_accounting(void **state)
 	need_root();
 	/* Through two generations, with one process that nobody waits for. */
 	expect_shell("sh -c 'head -c 30000000 /dev/zero > /dev/null; sh -c \"cat /dev/null; dd if=/dev/zero "
-		     "of=/dev/null "
-		     "bs=1M count=20 2>/dev/null\"'",
-		     NULL, 0, &outcome);
+	             "of=/dev/null "
+	             "bs=1M count=20 2>/dev/null\"'",
+	             NULL, 0, &outcome);
 	assert_in_range(outcome.exit.read_characters, 50000000, 51500000);
 	/* What is left running counts, too. */
 	expect_shell("(head -c 30000000 /dev/zero > /dev/null; touch /tmp/done; exec sleep 100) & "
-		     "while [ ! -e /tmp/done ]; do sleep 0.01; done",
-		     NULL, 0, &outcome);
+	             "while [ ! -e /tmp/done ]; do sleep 0.01; done",
+	             NULL, 0, &outcome);
 	assert_true(outcome.exit.read_characters >= 30000000);
 	expect_shell("true", NULL, 0, &outcome);
 	assert_in_range(outcome.exit.read_characters, 1, 20000);
@@ -256,7 +256,7 @@ static void test_start_is_quick(void **state)
 	qsort(took_ns, PA_ARRAY_LENGTH(took_ns), sizeof(took_ns[0]), compare_numbers);
 	qsort(freed_ns, PA_ARRAY_LENGTH(freed_ns), sizeof(freed_ns[0]), compare_numbers);
 	print_message("# %s: start to exec: median %.2f ms, best %.2f ms; kill and free: median %.2f ms\n",
-		      base, (double)took_ns[10] / 1e6, (double)took_ns[0] / 1e6, (double)freed_ns[10] / 1e6);
+	              base, (double)took_ns[10] / 1e6, (double)took_ns[0] / 1e6, (double)freed_ns[10] / 1e6);
 	/* Wide, for loaded machines and sanitizers. */
 	assert_true(took_ns[0] < 500 * PA_NS_PER_MS);
 }

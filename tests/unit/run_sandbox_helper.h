@@ -136,7 +136,7 @@ static inline void run_options(struct pa_sandbox_options *options, struct outcom
 }
 
 static inline void run_shell(const char *script, const struct pa_sandbox_bind *binds, size_t bind_count,
-			     struct outcome *outcome)
+                             struct outcome *outcome)
 {
 	const char *command[] = {"sh", "-c", script, NULL};
 	struct pa_sandbox_options options = {.command = command, .binds = binds, .bind_count = bind_count};
@@ -148,7 +148,7 @@ static inline void run_shell(const char *script, const struct pa_sandbox_bind *b
 
 /* Runs a script that must succeed. */
 static inline void expect_shell(const char *script, const struct pa_sandbox_bind *binds, size_t bind_count,
-				struct outcome *outcome)
+                                struct outcome *outcome)
 {
 	run_shell(script, binds, bind_count, outcome);
 	assert_int_equal(outcome->failed, 0);

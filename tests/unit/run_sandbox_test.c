@@ -28,7 +28,7 @@ static void test_environment(void **state)
 {
 	struct outcome outcome;
 	const char *command[] = {"sh", "-c",
-				 "pwd; echo \"$GREETING\"; hostname; id -u; umask; cat; env | sort", NULL};
+	                         "pwd; echo \"$GREETING\"; hostname; id -u; umask; cat; env | sort", NULL};
 	struct pa_sandbox_options options = {
 	    .command = command, .working_directory = "/made/here", .hostname = "task-7"};
 
@@ -37,7 +37,7 @@ static void test_environment(void **state)
 	run_options(&options, &outcome);
 	assert_int_equal(outcome.failed, 0);
 	assert_string_equal(outcome.text, "/made/here\nhello there\ntask-7\n0\n0022\nGREETING=hello there\n"
-					  "PATH=/usr/local/bin:/usr/bin:/bin\nPWD=/made/here\n");
+	                                  "PATH=/usr/local/bin:/usr/bin:/bin\nPWD=/made/here\n");
 	assert_int_equal(access("/made", F_OK), -1);
 }
 
@@ -91,7 +91,7 @@ static void test_commands_that_cannot_run(void **state)
 	(void)state;
 	need_root();
 	expect_refusal("no-such-program", PA_ERROR_INPUT,
-		       "command \"no-such-program\" is not on this machine");
+	               "command \"no-such-program\" is not on this machine");
 	expect_refusal("no-such-program", PA_ERROR_INPUT, "`tasks:` of pipeahead.yaml");
 	expect_refusal("/no/such/program", PA_ERROR_INPUT, "is not on this machine");
 	expect_refusal("/etc/passwd", PA_ERROR_INPUT, "is not an executable file");
@@ -223,15 +223,15 @@ static void test_binds(void **state)
 	    "  if (echo w > $f) 2>/dev/null; then echo WRITTEN $f; fi; done; mount | grep -c ' /pa/a'",
 	    binds, PA_ARRAY_LENGTH(binds), &outcome);
 	assert_string_equal(outcome.text,
-			    "/dev/shm/here:\nfrom-b\n\n/pa/a:\nb\nfrom-a\n\n/pa/a/b:\nfrom-b\n\n"
-			    "/tmp/inputs/x/data:\nfrom-b\n\n/usr/share:\nfrom-b\nfile\nfile\n2\n");
+	                    "/dev/shm/here:\nfrom-b\n\n/pa/a:\nb\nfrom-a\n\n/pa/a/b:\nfrom-b\n\n"
+	                    "/tmp/inputs/x/data:\nfrom-b\n\n/usr/share:\nfrom-b\nfile\nfile\n2\n");
 	snprintf(path, sizeof(path), "%s/written", a);
 	assert_int_equal(access(path, F_OK), 0);
 	snprintf(path, sizeof(path), "%s/written", b);
 	assert_int_equal(access(path, F_OK), 0);
 	assert_int_equal(access("/pa", F_OK), -1);
 	assert_int_equal(rmdir(deep),
-			 0); /* the mount point that was made in the outer bind, as kubelet would */
+	                 0); /* the mount point that was made in the outer bind, as kubelet would */
 }
 
 static void test_bind_errors(void **state)
@@ -253,7 +253,7 @@ static void test_bind_errors(void **state)
 	run_shell("true", no_point, 2, &outcome);
 	assert_int_equal(outcome.failed, -(int)PA_ERROR_PERMANENT);
 	assert_non_null(strstr(outcome.error.message,
-			       "\"/pa/missing/b\" is missing and what lies above it is read-only"));
+	                       "\"/pa/missing/b\" is missing and what lies above it is read-only"));
 	run_shell("true", &mixed, 1, &outcome);
 	assert_int_equal(outcome.failed, -(int)PA_ERROR_INPUT);
 	assert_non_null(strstr(outcome.error.message, "a file cannot be mounted on a folder"));

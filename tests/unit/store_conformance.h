@@ -46,20 +46,20 @@ static struct pa_error err; /* of the last call */
 	} while (0)
 
 static inline struct pa_store_entry conformance_put(struct pa_store *store, const char *path,
-						    const void *data, size_t bytes)
+                                                    const void *data, size_t bytes)
 {
 	struct pa_store_file *file = NULL;
 	struct pa_store_entry entry;
 
 	CONFORMANCE_OK(pa_store_open_write(store, path, PA_STORE_OPEN_CREATE | PA_STORE_OPEN_TRUNCATE, 0640,
-					   &file, &conformance_call, &err));
+	                                   &file, &conformance_call, &err));
 	CONFORMANCE_OK(pa_store_write(store, file, data, bytes, 0, &conformance_call, &err));
 	CONFORMANCE_OK(pa_store_close_write(store, file, &entry, &conformance_call, &err));
 	return entry;
 }
 
 static inline size_t conformance_get(struct pa_store *store, const char *path, uint64_t offset, void *data,
-				     size_t bytes)
+                                     size_t bytes)
 {
 	size_t got = 99999;
 
@@ -115,7 +115,7 @@ static inline void conformance_reads(void **state)
 	assert_int_equal(conformance_get(store, "empty", 0, back, 100), 0);
 	size_t got;
 	CONFORMANCE_FAILS(PA_ERROR_NOT_FOUND,
-			  pa_store_read(store, "none", NULL, 0, back, 1, &got, &conformance_call, &err));
+	                  pa_store_read(store, "none", NULL, 0, back, 1, &got, &conformance_call, &err));
 	free(data);
 	free(back);
 	conformance->close(conformance);
@@ -136,7 +136,7 @@ static inline void conformance_versions(void **state)
 	struct pa_store_entry second = conformance_put(store, "f", "three", 5);
 	assert_false(pa_hash_equal(second.version, first.version));
 	CONFORMANCE_FAILS(PA_ERROR_CHANGED, pa_store_read(store, "f", &first.version, 0, data, 3, &got,
-							  &conformance_call, &err));
+	                                                  &conformance_call, &err));
 	CONFORMANCE_OK(pa_store_read(store, "f", &second.version, 0, data, 8, &got, &conformance_call, &err));
 	assert_int_equal(got, 5);
 	conformance->close(conformance);
@@ -167,7 +167,7 @@ static inline void conformance_lists(void **state)
 	assert_int_equal(pa_store_list(store, "", conformance_collect, &names, &conformance_call, &err), 77);
 	assert_int_equal(names.count, 2);
 	CONFORMANCE_FAILS(PA_ERROR_NOT_FOUND,
-			  pa_store_list(store, "no", conformance_collect, &names, &conformance_call, &err));
+	                  pa_store_list(store, "no", conformance_collect, &names, &conformance_call, &err));
 	conformance->close(conformance);
 }
 
@@ -180,10 +180,10 @@ static inline void conformance_writes(void **state)
 	char data[16] = "";
 
 	CONFORMANCE_FAILS(PA_ERROR_NOT_FOUND,
-			  pa_store_open_write(store, "f", 0, 0600, &file, &conformance_call, &err));
+	                  pa_store_open_write(store, "f", 0, 0600, &file, &conformance_call, &err));
 	conformance_put(store, "f", "0123456789", 10);
 	assert_true(pa_store_open_write(store, "f", PA_STORE_OPEN_CREATE | PA_STORE_OPEN_EXCLUSIVE, 0600,
-					&file, &conformance_call, &err) < 0);
+	                                &file, &conformance_call, &err) < 0);
 	assert_int_equal(pa_error_to_errno(&err), EEXIST);
 	if ((store->abilities & PA_STORE_WRITE_RANDOM) != 0) {
 		CONFORMANCE_OK(pa_store_open_write(store, "f", 0, 0600, &file, &conformance_call, &err));
@@ -228,7 +228,7 @@ static inline void conformance_names_change(void **state)
 		assert_int_equal(conformance_get(store, "b", 0, data, 4), 1);
 		assert_int_equal(data[0], '1');
 		CONFORMANCE_FAILS(PA_ERROR_NOT_FOUND,
-				  pa_store_stat(store, "a", &entry, &conformance_call, &err));
+		                  pa_store_stat(store, "a", &entry, &conformance_call, &err));
 	}
 	if ((store->abilities & PA_STORE_SYMLINKS) != 0) {
 		CONFORMANCE_OK(pa_store_make_symlink(store, "l", "/etc/passwd", &conformance_call, &err));
@@ -254,7 +254,7 @@ static inline void conformance_paths(void **state)
 	struct conformance *conformance = *state;
 	struct pa_store *store = conformance->open(conformance, false);
 	static const char *const bad[] = {"..",   "../x", "a/../../x", "/etc/passwd",
-					  "a//b", "a/",   "./a",       "a/."};
+	                                  "a//b", "a/",   "./a",       "a/."};
 	struct pa_store_entry entry;
 	struct pa_store_file *file = NULL;
 	char data[4];
@@ -262,13 +262,13 @@ static inline void conformance_paths(void **state)
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		CONFORMANCE_FAILS(PA_ERROR_INPUT,
-				  pa_store_stat(store, bad[i], &entry, &conformance_call, &err));
+		                  pa_store_stat(store, bad[i], &entry, &conformance_call, &err));
 		CONFORMANCE_FAILS(PA_ERROR_INPUT, pa_store_read(store, bad[i], NULL, 0, data, 1, &got,
-								&conformance_call, &err));
+		                                                &conformance_call, &err));
 		CONFORMANCE_FAILS(PA_ERROR_INPUT, pa_store_open_write(store, bad[i], PA_STORE_OPEN_CREATE,
-								      0600, &file, &conformance_call, &err));
+		                                                      0600, &file, &conformance_call, &err));
 		CONFORMANCE_FAILS(PA_ERROR_INPUT,
-				  pa_store_rename(store, "x", bad[i], false, &conformance_call, &err));
+		                  pa_store_rename(store, "x", bad[i], false, &conformance_call, &err));
 	}
 	CONFORMANCE_OK(pa_store_stat(store, "", &entry, &conformance_call, &err));
 	assert_int_equal(entry.kind, PA_ENTRY_DIRECTORY);
@@ -288,12 +288,12 @@ static inline void conformance_ends(void **state)
 
 	conformance_put(store, "f", "1", 1);
 	CONFORMANCE_FAILS(PA_ERROR_CANCELLED,
-			  pa_store_read(store, "f", NULL, 0, data, 1, &got, &cancelled, &err));
+	                  pa_store_read(store, "f", NULL, 0, data, 1, &got, &cancelled, &err));
 	CONFORMANCE_FAILS(PA_ERROR_DEADLINE, pa_store_read(store, "f", NULL, 0, data, 1, &got, &late, &err));
 	CONFORMANCE_FAILS(PA_ERROR_CANCELLED,
-			  pa_store_list(store, "", conformance_collect, &names, &cancelled, &err));
+	                  pa_store_list(store, "", conformance_collect, &names, &cancelled, &err));
 	CONFORMANCE_FAILS(PA_ERROR_DEADLINE,
-			  pa_store_list(store, "", conformance_collect, &names, &late, &err));
+	                  pa_store_list(store, "", conformance_collect, &names, &late, &err));
 	conformance->close(conformance);
 }
 

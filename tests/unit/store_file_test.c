@@ -71,11 +71,11 @@ static void test_nothing_outside(void **state)
 	assert_true(pa_store_read(store, "file", NULL, 0, data, 8, &got, &conformance_call, &err) < 0);
 	assert_int_equal(pa_error_to_errno(&err), ELOOP);
 	assert_true(pa_store_read(store, "folder/passwd", NULL, 0, data, 8, &got, &conformance_call, &err) <
-		    0);
+	            0);
 	assert_true(pa_store_stat(store, "folder/passwd", &entry, &conformance_call, &err) < 0);
 	assert_true(pa_store_open_write(store, "file", 0, 0, &file, &conformance_call, &err) < 0);
 	assert_true(pa_store_open_write(store, "folder/new", PA_STORE_OPEN_CREATE, 0600, &file,
-					&conformance_call, &err) < 0);
+	                                &conformance_call, &err) < 0);
 	assert_true(pa_store_make_directory(store, "folder/new", 0700, &conformance_call, &err) < 0);
 	struct conformance_names names = {.text = ""};
 	CONFORMANCE_OK(pa_store_list(store, "", conformance_collect, &names, &conformance_call, &err));
@@ -146,7 +146,7 @@ static void test_depth_is_limited(void **state)
 		strcat(path, "/d");
 	}
 	assert_int_equal(pa_store_list(store, "", ignore_entry, NULL, &conformance_call, &err),
-			 -(int)PA_ERROR_PERMANENT);
+	                 -(int)PA_ERROR_PERMANENT);
 	assert_non_null(strstr(err.message, "more than 512 folders deep"));
 	close_place(&conformance);
 }
@@ -190,7 +190,7 @@ static void test_closed_folder(void **state)
 	assert_int_equal(look.entries, 2);
 	assert_int_equal(look.closed, 1);
 	assert_int_equal(pa_store_list(store, "closed", look_for_closed, &look, &conformance_call, &err),
-			 -(int)PA_ERROR_PERMANENT);
+	                 -(int)PA_ERROR_PERMANENT);
 	assert_int_equal(seteuid(before), 0);
 	assert_int_equal(chmod(path, 0755), 0);
 	look = (struct closed_look){0};

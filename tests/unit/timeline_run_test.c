@@ -35,12 +35,12 @@ static int setup(void **state)
 	}
 	f->links[0] = f->links[1] = (struct pa_timeline_link){100, 0};
 	f->input = (struct pa_timeline_input){.tasks = f->tasks,
-					      .extents = f->extents,
-					      .links = f->links,
-					      .link_count = 2,
-					      .transfers = f->transfers,
-					      .slots = 1,
-					      .memory_bytes = INFINITY};
+	                                      .extents = f->extents,
+	                                      .links = f->links,
+	                                      .link_count = 2,
+	                                      .transfers = f->transfers,
+	                                      .slots = 1,
+	                                      .memory_bytes = INFINITY};
 	*state = f;
 	return 0;
 }
@@ -63,7 +63,7 @@ static void run(struct fixture *f)
 static const uint32_t zero[] = {0}, one[] = {1}, two[] = {2}, zero_one[] = {0, 1};
 
 static void task(struct fixture *f, size_t index, double duration_s, const uint32_t *after,
-		 size_t after_count, const uint32_t *reads, size_t read_count)
+                 size_t after_count, const uint32_t *reads, size_t read_count)
 {
 	f->tasks[index].duration_s = duration_s;
 	f->tasks[index].after = after;
@@ -362,13 +362,13 @@ static void make_world(struct world *w, uint64_t seed)
 		for (uint32_t j = below(&random, MAX_READS + 1); j > 0; j--)
 			w->reads[i][t->read_count++] = below(&random, extent_count);
 		*t = (struct pa_timeline_task){.after = w->after[i],
-					       .after_count = t->after_count,
-					       .reads = w->reads[i],
-					       .read_count = t->read_count,
-					       .duration_s = below(&random, 5),
-					       .started_s = NAN,
-					       .ended_s = NAN,
-					       .priority = below(&random, 10)};
+		                               .after_count = t->after_count,
+		                               .reads = w->reads[i],
+		                               .read_count = t->read_count,
+		                               .duration_s = below(&random, 5),
+		                               .started_s = NAN,
+		                               .ended_s = NAN,
+		                               .priority = below(&random, 10)};
 	}
 	for (uint32_t i = 0; i < extent_count; i++) {
 		w->extents[i].bytes = below(&random, 4) ? 10 : below(&random, 40);
@@ -438,7 +438,7 @@ static void check_data(const struct world *w, const struct pa_timeline_result *r
 		}
 		double rate = w->links[w->extents[i].link].bytes_per_second;
 		assert_true(isnan(r->extents[i].arrived_s) ||
-			    crossed / rate <= r->extents[i].arrived_s + 1e-9);
+		            crossed / rate <= r->extents[i].arrived_s + 1e-9);
 	}
 	assert_true(r->peak_memory_bytes <= fmax(w->input.memory_bytes, resident_bytes) + 1e-9);
 	NEAR(link_bytes[0], r->link_bytes[0]);
@@ -466,7 +466,7 @@ static void test_random_dags(void **state)
 		assert_int_equal(pa_timeline_run(&f->arena, &w->input, &again, &f->err), 0);
 		assert_memory_equal(again.tasks, f->result.tasks, w->input.task_count * sizeof(*again.tasks));
 		assert_memory_equal(again.extents, f->result.extents,
-				    w->input.extent_count * sizeof(*again.extents));
+		                    w->input.extent_count * sizeof(*again.extents));
 		pa_arena_done(&f->arena);
 	}
 	free(w);
