@@ -115,12 +115,15 @@ static void *read_until_told(void *context)
 	char *mine = data[__atomic_fetch_add(&next, 1, __ATOMIC_RELAXED) % 4];
 	size_t got;
 
-	while (__atomic_load_n(&cutting->stop, __ATOMIC_RELAXED) == 0)
+	while (__atomic_load_n(&cutting->stop, __ATOMIC_RELAXED) == 0) {
 		if (pa_file_read(cutting->file, 0, mine, 3 * MIB, &got, NULL, &no_limit, &err) < 0) {
 			print_message("# %s\n", err.message);
 			__atomic_store_n(&cutting->failed, 1, __ATOMIC_RELAXED);
 			break;
 		}
+		/* A change waits for those who read: without a pause here it may wait for long. */
+		usleep(300);
+	}
 	return NULL;
 }
 
