@@ -28,6 +28,7 @@ demo: setup
 	@tools/setup.sh build demo
 	@$(MAKE) --no-print-directory build
 	@examples/jsm-conv/generate.py
+	@sync # what was just generated is written back before the clock runs
 	$(BUILD)/pipeahead run examples/jsm-conv/pipeline.yaml --compare
 
 test: setup-test
