@@ -389,14 +389,14 @@ static void test_outputs(void **state)
 	(void)state;
 	need_root();
 	expect_shell(
-	    "mkdir -p /tmp/outputs/x /work/out; echo 1 > /tmp/outputs/x/data; echo 2 > /work/out/model; "
+	    "mkdir -p /tmp/outputs/x /results/out; echo 1 > /tmp/outputs/x/data; echo 2 > /results/out/model; "
 	    "echo 3 > /var/tmp/v; echo 4 > /run/r; echo 5 > /etc/pa-new; rm /etc/hostname; "
 	    "ln -s /etc/shadow /tmp/outputs/secret; ln -s ../../../../../../../../../etc /tmp/outputs/up; "
-	    "ln -s /proc/self/root /work/root; mkfifo /tmp/outputs/pipe; mknod /work/disk b 8 0; true",
+	    "ln -s /proc/self/root /results/root; mkfifo /tmp/outputs/pipe; mknod /results/disk b 8 0; true",
 	    NULL, 0, &outcome);
 	expect_output(outcome.scratch, "/tmp/outputs/x/data", "1\n");
 	expect_output(outcome.scratch, "//tmp/.//outputs/x/data", "1\n");
-	expect_output(outcome.scratch, "/work/out/model", "2\n");
+	expect_output(outcome.scratch, "/results/out/model", "2\n");
 	expect_output(outcome.scratch, "/var/tmp/v", "3\n");
 	expect_output(outcome.scratch, "/run/r", "4\n");
 	expect_output(outcome.scratch, "/etc/pa-new", "5\n");
@@ -406,9 +406,9 @@ static void test_outputs(void **state)
 	expect_no_output(outcome.scratch, "/tmp/outputs/x/data/more", PA_ERROR_NOT_FOUND);
 	expect_no_output(outcome.scratch, "/tmp/outputs/secret", PA_ERROR_INPUT);
 	expect_no_output(outcome.scratch, "/tmp/outputs/up/shadow", PA_ERROR_INPUT);
-	expect_no_output(outcome.scratch, "/work/root/etc/shadow", PA_ERROR_INPUT);
+	expect_no_output(outcome.scratch, "/results/root/etc/shadow", PA_ERROR_INPUT);
 	expect_no_output(outcome.scratch, "/tmp/outputs/pipe", PA_ERROR_INPUT);
-	expect_no_output(outcome.scratch, "/work/disk", PA_ERROR_INPUT);
+	expect_no_output(outcome.scratch, "/results/disk", PA_ERROR_INPUT);
 	expect_no_output(outcome.scratch, "/tmp/../upper/etc/pa-new", PA_ERROR_INPUT);
 	expect_no_output(outcome.scratch, "tmp/outputs", PA_ERROR_INPUT);
 	assert_int_equal(pa_sandbox_open_output(outcome.scratch, "/tmp/outputs/x", &fd, &err), 0);
