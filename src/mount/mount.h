@@ -35,7 +35,6 @@ struct pa_mount_view;
 
 struct pa_mount_options {
 	const char *mount_point; /* an existing empty folder */
-	struct pa_cache *cache;
 	uint32_t thread_limit;   /* 0: 64 */
 	int64_t read_timeout_ns; /* 0: 120 s */
 	bool no_passthrough;     /* for tests and the comparison */

@@ -109,7 +109,7 @@ static int open_memory(struct pa_run *run, struct pa_error *err)
 	int result = pa_cache_new(&cache_options, &run->cache, err);
 	if (result < 0)
 		return result;
-	struct pa_mount_options mount_options = {.mount_point = run->mount_folder, .cache = run->cache};
+	struct pa_mount_options mount_options = {.mount_point = run->mount_folder};
 	return pa_mount_new(&mount_options, &run->mount, err);
 }
 

@@ -148,7 +148,6 @@ static void open_mount(struct bench *bench, enum way way)
 	check(mkdir(point, 0755), point);
 	struct pa_mount_options options = {
 	    .mount_point = point,
-	    .cache = bench->cache,
 	    .no_passthrough = way == WAY_DIRECT,
 	};
 	if (pa_mount_new(&options, &bench->mounts[way], &err) != 0 ||

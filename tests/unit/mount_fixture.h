@@ -236,7 +236,6 @@ static inline void fixture_open(struct fixture *fixture, const struct fixture_op
 		fail_msg("%s", err.message);
 	struct pa_mount_options mount = {
 	    .mount_point = fixture->mount_point,
-	    .cache = fixture->cache,
 	    .no_passthrough = options->direct,
 	    .read_timeout_ns = options->read_timeout_ns,
 	    .thread_limit = options->threads,
