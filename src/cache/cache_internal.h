@@ -226,7 +226,7 @@ struct pa_loader {
 	struct pa_list running;
 	uint32_t running_ahead;
 	uint32_t running_readahead;
-	int64_t last_miss_ns;
+	int64_t last_miss_ns;     /* of a reader that loads ahead do not help */
 	int64_t pace_free_ns;     /* the budget of bytes per second of assignments */
 	int64_t blocked_until_ns; /* no room for what is due: look again then */
 	int64_t rewalk_at_ns;     /* something that was passed over has to be looked at again */
@@ -391,6 +391,8 @@ void pa_loader_put(struct pa_loader *loader);
  * wants a range of the file within the chunk. */
 struct pa_fetch *pa_loader_demand(struct pa_content *content, uint32_t index, uint64_t want_first,
                                   uint64_t want_end, int64_t deadline_ns);
+/* Locked. A reader waits for a chunk, or did: loads ahead for others keep out of its way for a while. */
+void pa_loader_missed(struct pa_loader *loader, const struct pa_content *content, uint32_t index);
 /* Locked. The same without waiting, if it is neither there nor on its way. */
 void pa_loader_read_ahead(struct pa_content *content, uint32_t index);
 /* Locked: needs or room changed. */

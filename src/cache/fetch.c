@@ -405,7 +405,7 @@ void pa_fetch_run(struct pa_loader *loader, struct pa_fetch *fetch, char *buffer
 	}
 	int r = fetch_read(loader, fetch, room, buffer, &request, &err);
 	if (fetch->want_end != 0)
-		loader->last_miss_ns = pa_clock_ns();
+		pa_loader_missed(loader, fetch->content, fetch->first);
 	if (r == 0)
 		fetch_take(loader, fetch, room, &request);
 	else

@@ -7,7 +7,7 @@
 #include "cache/cache_internal.h"
 #include "store/link.h"
 
-/* Loads ahead wait for so long after a reader of the same source missed. */
+/* Loads ahead wait for so long after a reader of the same source missed, unless they are for that reader. */
 #define PAUSE_NS (50 * PA_NS_PER_MS)
 
 void pa_loader_wake(struct pa_loader *loader)
@@ -65,15 +65,27 @@ static void start_over(struct pa_loader *loader)
 	}
 }
 
-static uint32_t ahead_limit(const struct pa_loader *loader)
-{
-	return loader->thread_count > 1 ? loader->thread_count / 2 : 1;
-}
-
 /* One connection stays free for a reader that waits. */
 static uint32_t readahead_limit(const struct pa_loader *loader)
 {
 	return loader->thread_count > 1 ? loader->thread_count - 1 : 1;
+}
+
+/* Whether somebody may be waiting for the need that is loaded now. */
+static bool is_overdue(const struct pa_loader *loader, int64_t now_ns)
+{
+	const struct pa_cache *cache = loader->cache;
+
+	return loader->need_position < cache->need_count &&
+	       cache->needs[loader->need_position].deadline_ns <= now_ns;
+}
+
+/* Half of the connections is for readers of now, unless the loads are for one of these. */
+static uint32_t ahead_limit(const struct pa_loader *loader, int64_t now_ns)
+{
+	if (is_overdue(loader, now_ns))
+		return readahead_limit(loader);
+	return loader->thread_count > 1 ? loader->thread_count / 2 : 1;
 }
 
 /* When loads ahead may go on; 0: now. */
@@ -122,7 +134,7 @@ static struct pa_fetch *next_fetch(struct pa_loader *loader, int64_t *ret_wake_n
 		return take_queued(loader, &loader->demand);
 	if (!pa_list_is_empty(&loader->readahead) && loader->running_readahead < readahead_limit(loader))
 		return take_queued(loader, &loader->readahead);
-	if (loader->running_ahead >= ahead_limit(loader))
+	if (loader->running_ahead >= ahead_limit(loader, now_ns))
 		return NULL;
 	if (now_ns >= loader->rewalk_at_ns)
 		start_over(loader);
@@ -292,13 +304,25 @@ static void join(struct pa_fetch *fetch, uint64_t want_first, uint64_t want_end,
 	}
 }
 
+void pa_loader_missed(struct pa_loader *loader, const struct pa_content *content, uint32_t index)
+{
+	int64_t now_ns = pa_clock_ns();
+	const struct pa_need *need = content->node != NULL ? pa_need_of(content->node, index, now_ns) : NULL;
+
+	/* What is overdue and still being loaded ahead is what this reader asks for next: a pause, once for each of
+	 * many small files, would cost it more than sharing the link with loads that yield to it. */
+	if (need != NULL && need->deadline_ns <= now_ns && !need->walked)
+		return;
+	loader->last_miss_ns = now_ns;
+}
+
 struct pa_fetch *pa_loader_demand(struct pa_content *content, uint32_t index, uint64_t want_first,
                                   uint64_t want_end, int64_t deadline_ns)
 {
 	struct pa_chunk *chunk = pa_content_chunk(content, index);
 	struct pa_fetch *fetch;
 
-	content->data_set->loader->last_miss_ns = pa_clock_ns();
+	pa_loader_missed(content->data_set->loader, content, index);
 	if (chunk != NULL)
 		fetch = chunk->fetch;
 	else
