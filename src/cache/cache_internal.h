@@ -151,9 +151,10 @@ struct pa_content {
 	uint32_t writers; /* handles open for writing: the version mark is then unknown */
 	uint32_t whole_holds;
 	bool writing;
-	bool growing;     /* the turn is a write, which may bring chunks that are not there */
-	bool doubtful;    /* a write failed half-way: what is in memory may differ from the source */
-	uint64_t changes; /* counts the turns */
+	bool growing;             /* the turn is a write, which may bring chunks that are not there */
+	bool doubtful;            /* a write failed half-way: what is in memory may differ from the source */
+	uint32_t awaiting_copies; /* changes that wait for copies to end: no new one begins before */
+	uint64_t changes;         /* counts the turns */
 	struct pa_hash128 version;
 	uint64_t size_bytes;
 	uint64_t resident_bytes;

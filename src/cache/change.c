@@ -60,12 +60,21 @@ void pa_inode_changed(struct pa_data_set *data_set, struct pa_inode *node)
 	data_set->manifest = NULL;
 }
 
+/* Waits until something changes; a reader that reads on and on does not go before us again. */
+static void await_copies(struct pa_content *content)
+{
+	content->awaiting_copies++;
+	pthread_cond_wait(&content->cache->changed, &content->cache->mutex);
+	if (--content->awaiting_copies == 0)
+		pthread_cond_broadcast(&content->cache->changed);
+}
+
 void pa_content_drop_chunk(struct pa_content *content, struct pa_chunk *chunk)
 {
 	uint32_t index = chunk->index;
 
 	while (chunk != NULL && chunk->state == PA_CHUNK_PRESENT && chunk->readers > 0) {
-		pthread_cond_wait(&content->cache->changed, &content->cache->mutex);
+		await_copies(content);
 		chunk = pa_content_chunk(content, index);
 	}
 	if (chunk != NULL && chunk->state == PA_CHUNK_PRESENT)
@@ -101,7 +110,7 @@ static struct pa_chunk *unread_chunk(struct pa_content *content, uint32_t index)
 		struct pa_chunk *chunk = pa_content_settled(content, index);
 		if (chunk == NULL || chunk->state != PA_CHUNK_PRESENT || chunk->readers == 0)
 			return chunk;
-		pthread_cond_wait(&content->cache->changed, &content->cache->mutex);
+		await_copies(content);
 	}
 }
 

@@ -290,14 +290,19 @@ static void cut_short(struct reading *reading)
 static int read_all(struct reading *reading, struct pa_error *err)
 {
 	struct pa_file *file = reading->file;
+	struct pa_content *content = reading->content;
 	int r = 0;
 
 	for (; r == 0 && reading->at < reading->end; cut_short(reading)) {
-		if (is_present(pa_content_chunk(reading->content, chunk_at(reading->at)))) {
+		if (content->awaiting_copies > 0) {
+			r = pa_cache_wait(content->cache, &content->cache->changed, reading->call, err);
+			continue;
+		}
+		if (is_present(pa_content_chunk(content, chunk_at(reading->at)))) {
 			r = copy_run(reading, err);
 			continue;
 		}
-		if (file->bypass != NULL && file->bypass_changes == file->content->changes) {
+		if (file->bypass != NULL && file->bypass_changes == content->changes) {
 			uint64_t before = reading->at;
 			copy_bypassed(reading, file->bypass);
 			if (reading->at > before)

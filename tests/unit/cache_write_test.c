@@ -518,6 +518,57 @@ static void test_many_writers(void **state)
 	fixture_end(&fixture);
 }
 
+struct endless {
+	struct fixture *fixture;
+	pthread_t thread;
+	int stop;
+};
+
+/* Some copy is always under way: there are several of these. */
+static void *read_endlessly(void *context)
+{
+	struct endless *endless = context;
+	struct pa_file *file = fixture_file_open(endless->fixture, "a", PA_FILE_READ);
+	struct pa_error err = PA_ERROR_INIT;
+	unsigned char *data = malloc(MIB);
+	size_t got;
+
+	while (__atomic_load_n(&endless->stop, __ATOMIC_RELAXED) == 0)
+		assert_int_equal(pa_file_read(file, 0, data, MIB, &got, NULL, &no_limit, &err), 0);
+	free(data);
+	fixture_file_close(file);
+	return NULL;
+}
+
+/* The readers read until the file has been cut and made longer often enough. */
+static void test_truncate_among_readers(void **state)
+{
+	(void)state;
+	struct fixture fixture;
+	fixture_begin(&fixture);
+	fixture_file(fixture.source, "a", 1, MIB);
+	fixture_open(&fixture, &(struct fixture_options){0});
+	struct endless readers[4];
+	uint64_t inode = fixture_inode(&fixture, "a");
+	struct pa_error err = PA_ERROR_INIT;
+	for (unsigned i = 0; i < 4; i++) {
+		readers[i] = (struct endless){.fixture = &fixture};
+		assert_int_equal(pthread_create(&readers[i].thread, NULL, read_endlessly, &readers[i]), 0);
+	}
+	for (unsigned i = 0; i < 50; i++) {
+		struct pa_attributes attributes;
+		struct pa_store_attributes set = {.set_size = true, .size_bytes = MIB - 4096 * (i % 7)};
+		assert_int_equal(
+		    pa_tree_set_attributes(fixture.data_set, inode, &set, &attributes, &no_limit, &err), 0);
+		assert_int_equal(attributes.size_bytes, set.size_bytes);
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		__atomic_store_n(&readers[i].stop, 1, __ATOMIC_RELAXED);
+		pthread_join(readers[i].thread, NULL);
+	}
+	fixture_end(&fixture);
+}
+
 static bool collect(void *context, const char *name, uint64_t cookie, const struct pa_attributes *attributes)
 {
 	char *seen = context;
@@ -573,6 +624,7 @@ int main(void)
 	    cmocka_unit_test(test_appended_stays_whole),
 	    cmocka_unit_test(test_foreign_change_before_writing),
 	    cmocka_unit_test(test_many_writers),
+	    cmocka_unit_test(test_truncate_among_readers),
 	    cmocka_unit_test(test_listing_under_changes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
