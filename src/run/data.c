@@ -146,11 +146,14 @@ int run_data_open(struct pa_run *run, struct pa_error *err)
 	result = open_memory(run, err);
 	for (size_t i = 0; result == 0 && i < run->data_set_count && run->options->mode == PA_RUN_AHEAD; i++)
 		result = open_data_set(run, &run->data_sets[i], err);
+	if (result == 0 && run->options->mode == PA_RUN_AHEAD)
+		result = run_refresh_begin(run, err);
 	return result;
 }
 
 void run_data_close(struct pa_run *run)
 {
+	run_refresh_end(run);
 	/* The mount's threads use the cache, the cache's the stores: in this order. */
 	if (run->mount != NULL)
 		pa_mount_free(run->mount);

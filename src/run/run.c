@@ -22,6 +22,7 @@
 #include "run/run_internal.h"
 
 #define TICK_MS             50
+#define WAKE_FDS            2 /* besides three of each running task */
 #define RUN_NAMESPACE       "default"
 #define SAMPLE_INTERVAL_NS  (100 * PA_NS_PER_MS)
 #define MAX_SAMPLES         4096
@@ -114,6 +115,18 @@ static bool is_overdue(const struct pa_run *run, const struct run_instance *inst
 	       pipeline->tasks[instance->task].role != PA_ROLE_EXIT;
 }
 
+static int launch(struct pa_run *run, struct run_instance *starting, struct pa_error *err)
+{
+	struct pa_error why = PA_ERROR_INIT;
+
+	if (run_task_start(run, starting, &why) < 0)
+		return fail_start(run, starting, &why, err);
+	run->running++;
+	run_progress_event(run, starting, "started");
+	return 0;
+}
+
+/* Starts it, or has its data sets looked at first; it then has its slot already. */
 static int start_instance(struct pa_run *run, struct run_instance *starting, struct pa_error *err)
 {
 	struct pa_error why = PA_ERROR_INIT;
@@ -125,11 +138,34 @@ static int start_instance(struct pa_run *run, struct run_instance *starting, str
 	}
 	if (starting->instance->template_->kind == PA_TEMPLATE_RESOURCE)
 		return run_task_resource(run, starting, &why) < 0 ? fail_start(run, starting, &why, err) : 0;
-	if (run_task_start(run, starting, &why) < 0)
-		return fail_start(run, starting, &why, err);
+	if (!run_refresh_ask(run, starting))
+		return launch(run, starting, err);
+	starting->checking = true;
 	run->running++;
-	run_progress_event(run, starting, "started");
 	return 0;
+}
+
+/* Those whose data sets have been looked at. */
+static int start_checked(struct pa_run *run, struct pa_error *err)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < run->live_count && result == 0; i++) {
+		struct run_instance *instance = run->live[i];
+		struct pa_error why = PA_ERROR_INIT;
+		bool done;
+		if (!instance->checking)
+			continue;
+		int checked = run_refresh_check(run, instance, &done, &why);
+		if (run_signals(run) > 0)
+			checked = pa_error_set(&why, PA_ERROR_CANCELLED, "interrupted before it started");
+		if (checked == 0 && !done)
+			continue;
+		instance->checking = false;
+		run->running--;
+		result = checked < 0 ? fail_start(run, instance, &why, err) : launch(run, instance, err);
+	}
+	return result;
 }
 
 static double start_order(const struct pa_run *run, const struct run_instance *instance)
@@ -147,7 +183,7 @@ static struct run_instance *next_to_start(struct pa_run *run)
 		struct run_instance *instance = run->live[i];
 		bool overdue = is_overdue(run, instance);
 		bool needs_slot = !overdue && instance->instance->template_->kind != PA_TEMPLATE_RESOURCE;
-		if (!isnan(instance->start_s) || instance->ended ||
+		if (!isnan(instance->start_s) || instance->ended || instance->checking ||
 		    (instance->not_before_s > now_s && !overdue) ||
 		    (needs_slot && run->running >= run->slots))
 			continue;
@@ -163,8 +199,11 @@ static int start_ready(struct pa_run *run, struct pa_error *err)
 	int result = 0;
 
 	for (;;) {
+		result = start_checked(run, err);
 		forget_ended(run);
 		take_ready(run);
+		if (result < 0)
+			return result;
 		if (run_signals(run) > 0 || (next = next_to_start(run)) == NULL)
 			return 0;
 		result = start_instance(run, next, err);
@@ -236,15 +275,18 @@ static void enforce_deadlines(struct pa_run *run)
 
 static int wait_for_events(struct pa_run *run, struct pa_error *err)
 {
-	size_t room = 3 * run->running + 1, count = 0;
+	size_t room = 3 * run->running + WAKE_FDS, count = 0;
 	struct pollfd *polled = calloc(room, sizeof(*polled));
 	struct run_instance **ended = calloc(run->running + 1, sizeof(*ended));
 	size_t ended_count = 0;
+	eventfd_t seen;
 	int result = 0;
 
 	if (polled == NULL || ended == NULL)
 		abort();
 	polled[count++] = (struct pollfd){.fd = run->wake_fd, .events = POLLIN};
+	polled[count++] =
+	    (struct pollfd){.fd = run->refresher.running ? run->refresher.done_fd : -1, .events = POLLIN};
 	for (size_t i = 0; i < run->live_count; i++) {
 		struct run_instance *instance = run->live[i];
 		if (instance->sandbox == NULL)
@@ -255,7 +297,9 @@ static int wait_for_events(struct pa_run *run, struct pa_error *err)
 	}
 	int ready = poll(polled, count, TICK_MS);
 	obey_signals(run);
-	count = 1;
+	if ((polled[1].revents & POLLIN) != 0)
+		eventfd_read(run->refresher.done_fd, &seen);
+	count = WAKE_FDS;
 	for (size_t i = 0; i < run->live_count && ready > 0; i++) {
 		struct run_instance *instance = run->live[i];
 		if (instance->sandbox == NULL)

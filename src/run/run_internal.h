@@ -49,6 +49,11 @@ struct run_data_set {
 	struct pa_data_set *opened;         /* ahead: for the whole run; else NULL */
 	struct pa_manifest *manifest;       /* ahead: the one that was last planned with */
 	struct pa_manifest *first_manifest; /* as the run found it: what differs later was written */
+	/* Under the refresher's mutex: */
+	int64_t refresh_wanted_ns; /* when a look at the source was last asked for */
+	int64_t refreshed_ns;      /* when the last one that has ended began */
+	int refresh_result;
+	struct pa_error refresh_error;
 };
 
 /* A data set, or a part of one, as one instance sees it. */
@@ -81,6 +86,10 @@ struct run_instance {
 	struct pa_buffer tail;          /* its last lines, for a failure's message */
 	double ready_s, start_s, end_s; /* since submission; NAN: not yet */
 	double not_before_s;            /* a retry's back-off */
+	bool checking;                  /* it has its slot, and waits for its data sets to be looked at */
+	struct run_data_set **reads;    /* these; of the whole run */
+	size_t read_count;
+	int64_t refresh_asked_ns;
 	struct pa_view_account account;
 	uint64_t artifact_bytes; /* of its inputs */
 	const char *killed_why;  /* NULL: not by us */
@@ -91,6 +100,16 @@ struct run_instance {
 struct run_scratch_claim {
 	const char *name;
 	const char *path;
+};
+
+/* The thread that holds data sets against their sources (refresh.c). */
+struct pa_refresher {
+	bool running;
+	bool stopping;
+	int done_fd; /* readable when something has been looked at */
+	pthread_t thread;
+	pthread_mutex_t mutex;
+	pthread_cond_t wanted;
 };
 
 struct pa_run {
@@ -129,6 +148,7 @@ struct pa_run {
 	struct pa_run_report *report;
 	size_t sample_capacity;
 	size_t span_capacity, profile_capacity, output_capacity;
+	struct pa_refresher refresher;
 	pthread_t watcher;   /* takes the signals */
 	int stop_fd;         /* ends it; -1: there is none */
 	int wake_fd;         /* readable after a signal; -1 without watcher */
@@ -146,6 +166,15 @@ struct pa_run {
 struct pa_store_call run_call(const struct pa_run *run, int64_t timeout_ns);
 /* Seconds since submission. */
 double run_now_s(const struct pa_run *run);
+
+/* refresh.c: between opening and closing of the data sets. */
+int run_refresh_begin(struct pa_run *run, struct pa_error *err);
+void run_refresh_end(struct pa_run *run);
+/* Has what the instance reads looked at; false: it reads nothing that has a source. */
+bool run_refresh_ask(struct pa_run *run, struct run_instance *starting);
+/* Whether that is done; an error when a source could not be listed. */
+int run_refresh_check(struct pa_run *run, const struct run_instance *starting, bool *ret_done,
+                      struct pa_error *err);
 
 /* data.c */
 int run_data_open(struct pa_run *run, struct pa_error *err);

@@ -15,10 +15,9 @@
 #include "run/run_internal.h"
 #include "run/scratch.h"
 
-#define DEFAULT_PATH        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define SCRIPT_TARGET       "/argo/staging/script"
-#define MAX_INIT_BYTES      (1u << 20)
-#define REFRESH_DEADLINE_NS (60LL * PA_NS_PER_SECOND)
+#define DEFAULT_PATH   "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define SCRIPT_TARGET  "/argo/staging/script"
+#define MAX_INIT_BYTES (1u << 20)
 
 /* What a sandbox is started with, put together in the run's arena. */
 struct launch {
@@ -97,7 +96,7 @@ static struct pa_data_set *seen_before(const struct run_instance *starting, cons
 static int open_cold(struct pa_run *run, const struct run_data_set *set, struct pa_data_set **ret,
                      struct pa_error *err)
 {
-	struct pa_store_call call = run_call(run, REFRESH_DEADLINE_NS);
+	struct pa_store_call call = run_call(run, PA_RUN_OPEN_DEADLINE_NS);
 	struct pa_data_set_options options = {
 	    .name = pa_arena_printf(&run->arena, "%s (%u)", set->name, run->next_file++),
 	    .store = set->store,
@@ -160,7 +159,6 @@ static int open_view(struct pa_run *run, const struct run_instance *starting, st
                      struct pa_error *err)
 {
 	struct pa_data_set *data_set = seen_before(starting, view->data_set);
-	struct pa_store_call call = run_call(run, REFRESH_DEADLINE_NS);
 	const char *name;
 	int result = 0;
 
@@ -177,7 +175,6 @@ static int open_view(struct pa_run *run, const struct run_instance *starting, st
 		result = open_cold(run, view->data_set, &data_set, err);
 	} else if (data_set == NULL) {
 		data_set = view->data_set->opened;
-		result = pa_data_set_refresh(data_set, &call, err);
 	}
 	if (result < 0)
 		return pa_error_wrap(err, "%s", view->data_set->name);
