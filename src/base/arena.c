@@ -52,17 +52,19 @@ static struct pa_arena_block *arena_add_block(struct pa_arena *arena, size_t nee
 		capacity = ARENA_MAX_BLOCK_BYTES;
 	if (capacity < needed)
 		capacity = needed;
-	struct pa_arena_block *block = calloc(1, sizeof(*block) + capacity);
+	struct pa_arena_block *block = malloc(sizeof(*block) + capacity);
 	if (block == NULL)
 		return arena_abort();
 	block->capacity = capacity;
+	block->used = 0;
 	block->next = arena->blocks;
 	arena->blocks = block;
 	arena->total_bytes += sizeof(*block) + capacity;
 	return block;
 }
 
-void *pa_arena_alloc(struct pa_arena *arena, size_t bytes)
+/* Not zeroed: for texts, which are written at once. */
+static void *arena_take(struct pa_arena *arena, size_t bytes)
 {
 	if (bytes > SIZE_MAX / 2)
 		return arena_abort();
@@ -76,6 +78,11 @@ void *pa_arena_alloc(struct pa_arena *arena, size_t bytes)
 	void *result = block->data + block->used;
 	block->used += rounded;
 	return result;
+}
+
+void *pa_arena_alloc(struct pa_arena *arena, size_t bytes)
+{
+	return memset(arena_take(arena, bytes), 0, bytes);
 }
 
 void *pa_arena_array(struct pa_arena *arena, size_t count, size_t size)
@@ -101,7 +108,7 @@ void *pa_arena_grow(struct pa_arena *arena, void *old, size_t count, size_t *cap
 
 char *pa_arena_strndup(struct pa_arena *arena, const char *text, size_t bytes)
 {
-	char *copy = pa_arena_alloc(arena, bytes + 1);
+	char *copy = arena_take(arena, bytes + 1);
 
 	memcpy(copy, text, bytes);
 	copy[bytes] = '\0';
@@ -122,7 +129,7 @@ char *pa_arena_printf(struct pa_arena *arena, const char *format, ...)
 	va_end(arguments);
 	if (length < 0)
 		return arena_abort();
-	char *text = pa_arena_alloc(arena, (size_t)length + 1);
+	char *text = arena_take(arena, (size_t)length + 1);
 	va_start(arguments, format);
 	vsnprintf(text, (size_t)length + 1, format, arguments);
 	va_end(arguments);

@@ -101,7 +101,9 @@ static int buffer_read_all(int fd, const char *path, struct pa_buffer *buffer, s
 {
 	for (;;) {
 		/* One byte past the limit tells a file of just that size from a larger one. */
-		size_t step = 1 << 16;
+		size_t room =
+		    buffer->capacity > buffer->length + 1 ? buffer->capacity - buffer->length - 1 : 0;
+		size_t step = room > 0 ? room : 1 << 16;
 		if (step > buffer->limit - buffer->length)
 			step = buffer->limit - buffer->length;
 		if (step == 0) {

@@ -8,12 +8,13 @@
  * Scalars keep their text as written: what `yes` or `010` means is the reader's decision (see
  * pa_node_is_true and friends, which follow Go yaml and JSON: true/false only).
  * Aliases are shared nodes (the tree is then a DAG); merge keys `<<` are resolved at reading.
- * Invalid UTF-8, NUL bytes, duplicate keys, depth over PA_NODE_MAX_DEPTH, and expansion over `limit` are
- * errors with file:line:column.  A tag is an error unless it is of the YAML core schema.
+ * Texts that are not UTF-8, control characters, duplicate keys and tags outside the YAML core schema are errors
+ * with file:line:column.
  *
  * Ownership: nodes live in the arena, and point into it only.  `file` is kept by pointer and must
- * outlive them.  Threads: none shared.  Blocking: never (text in, nodes out).
- * Limits: PA_NODE_MAX_DEPTH levels; 16,000,000 nodes as a walk over all aliases would see them.
+ * outlive them.  Threads: none shared.  Blocking: never (text in, nodes out).  Time: linear in the text.
+ * Limits, each named by its error: PA_NODE_MAX_DEPTH levels, also through aliases; 16,000,000 nodes as a walk
+ * over all aliases would see them; PA_NODE_MAX_FAILED_DOCUMENTS; memory 16 times the text and at least 64 MiB.
  */
 #ifndef PA_BASE_NODE_H
 #define PA_BASE_NODE_H
@@ -25,7 +26,8 @@
 struct pa_arena;
 struct pa_error;
 
-#define PA_NODE_MAX_DEPTH 256
+#define PA_NODE_MAX_DEPTH            256
+#define PA_NODE_MAX_FAILED_DOCUMENTS 100
 
 enum pa_node_kind { PA_NODE_SCALAR, PA_NODE_SEQUENCE, PA_NODE_MAPPING };
 
@@ -40,26 +42,27 @@ struct pa_node {
 	enum pa_node_kind kind;
 	bool plain;       /* a scalar without quotes: may be null, true, a number */
 	uint32_t line;    /* from 1 */
-	uint32_t column;  /* from 1 */
+	uint32_t column;  /* from 1, in characters */
 	uint32_t count;   /* items of a sequence, entries of a mapping */
 	uint32_t walk;    /* nodes below and including this one, aliases counted each time */
+	uint32_t length;  /* scalar: bytes of text */
 	const char *file; /* name for messages */
 	const char *text; /* scalar: NUL-terminated, no NUL inside */
-	size_t length;    /* scalar: bytes of text */
 	union {
 		const struct pa_node **items;
 		struct pa_node_entry *entries; /* in the order written */
 	};
 };
 
-/* One document that was read, or the error that its text gave. */
 struct pa_document {
-	const struct pa_node *root; /* NULL: empty document */
-	uint32_t index;             /* counts every document of the file */
+	const struct pa_node *root; /* NULL: an empty document, or one that cannot be read */
+	const char *error;          /* why it cannot be read: "file:line:col: what; what to do"; else NULL */
+	uint32_t index;             /* counts every document of the text */
 };
 
-/* Reads all documents.  On a syntax error returns PA_ERROR_INPUT ("file:line:col: what"); documents
- * before it are in `ret` all the same (ret_count says how many). */
+/* Reads all documents.  One that cannot be read does not lose the others: reading goes on at the next line
+ * that begins with `---`.  Where there is such a document, returns PA_ERROR_INPUT with the message of the
+ * first one, for callers who want the text right as a whole; `ret` is set in any case. */
 int pa_document_read(struct pa_arena *arena, const char *file, const char *text, size_t bytes,
                      struct pa_document **ret, size_t *ret_count, struct pa_error *err);
 

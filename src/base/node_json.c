@@ -10,11 +10,12 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/node_build_internal.h"
 
-#define JSON_MIN_MEMORY_BYTES (64u << 20)
-#define JSON_MEMORY_FACTOR    20u
 #define JSON_OUTPUT_MAX_BYTES (64u << 20)
 #define JSON_NUMBER_BYTES     32u
+#define JSON_VALUE_BYTES      64u  /* what Jansson keeps for one value of a list, at most */
+#define JSON_MEMBER_BYTES     192u /* and for one of an object, with its name and hash table */
 
 struct json_reader {
 	struct pa_arena *arena;
@@ -34,7 +35,7 @@ static struct pa_node *json_new_node(struct json_reader *reader, enum pa_node_ki
 	return node;
 }
 
-/* The shortest of the usual forms that reads back as the same number. */
+/* The shortest of the usual forms that reads back as the same number, and as one that is no integer. */
 static const char *json_real_text(struct pa_arena *arena, double value)
 {
 	char text[JSON_NUMBER_BYTES];
@@ -44,7 +45,7 @@ static const char *json_real_text(struct pa_arena *arena, double value)
 		if (strtod(text, NULL) == value)
 			break;
 	}
-	return pa_arena_strdup(arena, text);
+	return pa_arena_printf(arena, "%s%s", text, strpbrk(text, ".e") == NULL ? ".0" : "");
 }
 
 static void json_scalar(struct json_reader *reader, const json_t *json, struct pa_node *node)
@@ -52,7 +53,7 @@ static void json_scalar(struct json_reader *reader, const json_t *json, struct p
 	node->plain = true;
 	if (json_is_string(json)) {
 		node->plain = false;
-		node->length = json_string_length(json);
+		node->length = (uint32_t)json_string_length(json);
 		node->text = pa_arena_strndup(reader->arena, json_string_value(json), node->length);
 		return;
 	}
@@ -63,7 +64,16 @@ static void json_scalar(struct json_reader *reader, const json_t *json, struct p
 		node->text = json_real_text(reader->arena, json_real_value(json));
 	else
 		node->text = json_is_true(json) ? "true" : json_is_false(json) ? "false" : "null";
-	node->length = strlen(node->text);
+	node->length = (uint32_t)strlen(node->text);
+}
+
+static int too_much_memory(const struct pa_node *at, struct pa_error *err)
+{
+	return pa_node_error(
+	    at, err,
+	    "the JSON takes more memory than its size allows (%u times the text, at least %u "
+	    "MiB); split it",
+	    NODE_MEMORY_FACTOR, NODE_MIN_MEMORY_BYTES >> 20);
 }
 
 static int json_to_node(struct json_reader *reader, json_t *json, unsigned int depth,
@@ -81,7 +91,7 @@ static int json_mapping(struct json_reader *reader, json_t *json, unsigned int d
 		struct pa_node *key = json_new_node(reader, PA_NODE_SCALAR);
 		struct pa_node_entry *entry = &node->entries[node->count];
 		key->text = pa_arena_strdup(reader->arena, name);
-		key->length = strlen(name);
+		key->length = (uint32_t)strlen(name);
 		entry->key = key;
 		int rc = json_to_node(reader, value, depth + 1, &entry->value, err);
 		if (rc < 0)
@@ -103,10 +113,7 @@ static int json_to_node(struct json_reader *reader, json_t *json, unsigned int d
 		                     "JSON nested deeper than %d levels; no pipeline needs that",
 		                     PA_NODE_MAX_DEPTH);
 	if (pa_arena_bytes(reader->arena) > reader->memory_limit_bytes)
-		return pa_node_error(
-		    reader->at, err,
-		    "the JSON takes more memory than its size allows (%u times the text); split it",
-		    JSON_MEMORY_FACTOR);
+		return too_much_memory(reader->at, err);
 	if (json_is_object(json)) {
 		node = json_new_node(reader, PA_NODE_MAPPING);
 		rc = json_mapping(reader, json, depth, node, err);
@@ -128,21 +135,46 @@ static int json_to_node(struct json_reader *reader, json_t *json, unsigned int d
 	return rc;
 }
 
-int pa_document_read_json(struct pa_arena *arena, const struct pa_node *at, const char *text, size_t bytes,
-                          const struct pa_node **ret, struct pa_error *err)
+/* An upper bound of what Jansson takes for a text: it has no limit of its own. */
+static size_t json_tree_bytes(const char *text, size_t bytes)
 {
-	struct json_reader reader = {arena, at,
-	                             pa_arena_bytes(arena) + JSON_MIN_MEMORY_BYTES +
-	                                 (bytes < SIZE_MAX / 64 ? bytes * JSON_MEMORY_FACTOR : 0)};
-	json_error_t problem;
-	json_t *json = json_loadb(text, bytes, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &problem);
+	size_t values = 1, members = 0;
 
+	for (size_t i = 0; i < bytes; i++) {
+		if (text[i] == '"') {
+			for (i++; i < bytes && text[i] != '"'; i++)
+				i += text[i] == '\\';
+		} else if (text[i] == ',' || text[i] == '[' || text[i] == '{') {
+			values++;
+		} else if (text[i] == ':') {
+			members++;
+		}
+	}
+	return bytes + values * JSON_VALUE_BYTES + members * JSON_MEMBER_BYTES;
+}
+
+int node_read_json(struct pa_arena *arena, const struct pa_node *at, const char *text, size_t bytes,
+                   size_t limit_bytes, const struct pa_node **ret, struct pa_error *err)
+{
+	size_t tree_bytes = json_tree_bytes(text, bytes);
+	json_error_t problem;
+
+	if (tree_bytes > limit_bytes)
+		return too_much_memory(at, err);
+	struct json_reader reader = {arena, at, pa_arena_bytes(arena) + limit_bytes - tree_bytes};
+	json_t *json = json_loadb(text, bytes, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &problem);
 	if (json == NULL)
 		return pa_node_error(at, err, "not JSON: line %d, column %d of the text: %s; correct it",
 		                     problem.line, problem.column, problem.text);
 	int rc = json_to_node(&reader, json, 1, ret, err);
 	json_decref(json);
 	return rc;
+}
+
+int pa_document_read_json(struct pa_arena *arena, const struct pa_node *at, const char *text, size_t bytes,
+                          const struct pa_node **ret, struct pa_error *err)
+{
+	return node_read_json(arena, at, text, bytes, node_memory_limit_bytes(bytes), ret, err);
 }
 
 static size_t count_digits(const char *text)

@@ -1,39 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Argo Workflows that have ended: status.nodes holds what ran, when, and what followed what.
+/* Argo Workflows that have ended: their status holds what ran, when, and what followed what.
  *
- * A task's id is made as the analysis makes it: the names of the nodes on the way from the entrypoint,
- * joined by '/'. Pods are tasks; the nodes of DAGs, steps, groups and retries show only in ids and edges.
+ * Where the object carries its definition, the pipeline is the one that the analysis makes of it, with what
+ * ran beside it (such as the turns of a template that calls itself); else it is what ran.
  */
 #include "catalog/catalog_internal.h"
 
 #include <jansson.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
-
-#define MAX_DEPTH 64 /* of templates in templates */
-#define MAX_NODES 100000
-
-struct node {
-	const json_t *json;
-	const char *type, *label,
-	    *instance;   /* label: the display name without "(0:item)", which is the instance */
-	size_t boundary; /* index of the template's node; SIZE_MAX: none */
-	bool task;
-	const char *task_id;
-	size_t seen; /* the task whose followers were looked for last, from 1 */
-};
+#include "base/node.h"
+#include "pipeline/analyze.h"
+#include "pipeline/status.h"
 
 struct reader {
 	struct pa_arena *arena;
 	const char *file;
 	struct pa_error *err;
-	struct node *nodes;
-	size_t count;
-	json_t *index; /* node id → number */
-	const char *workflow_name;
-	size_t *stack; /* of a walk over nodes; each is pushed once */
+	struct pa_status status;
+	json_t *by_id;      /* a task's id → its number */
+	size_t *capacities; /* of each task's `after` */
+	size_t *stack;      /* of a walk over nodes; each is pushed once */
+	size_t *seen;       /* the task whose followers were looked for last, from 1 */
 };
 
 bool pa_catalog_is_workflow(const json_t *root)
@@ -49,103 +40,11 @@ static const char *text_of(const json_t *object, const char *key)
 	return text == NULL ? "" : text;
 }
 
-static size_t find_node(const struct reader *reader, const char *id)
+static size_t task_number(const struct reader *reader, const char *id)
 {
-	const json_t *number = json_object_get(reader->index, id);
+	const json_t *number = json_object_get(reader->by_id, id);
 
 	return number == NULL ? SIZE_MAX : (size_t)json_integer_value(number);
-}
-
-/* KFP v2 runs a driver before each task, and the task in a node "executor" below the task's own. */
-static bool is_driver(const struct node *node)
-{
-	const char *template_name = text_of(node->json, "templateName");
-
-	return strncmp(template_name, "system-", 7) == 0 && strstr(template_name, "driver") != NULL;
-}
-
-static void read_node(struct reader *reader, const json_t *json, struct node *node)
-{
-	const char *label = text_of(json, "displayName");
-	size_t length = strcspn(label, "(");
-
-	node->json = json;
-	node->type = text_of(json, "type");
-	node->label = pa_arena_strndup(reader->arena, label, length);
-	node->instance = pa_arena_strdup(reader->arena, label + length);
-	node->task = strcmp(node->type, "Pod") == 0 && !is_driver(node);
-}
-
-static int read_nodes(struct reader *reader, const json_t *nodes)
-{
-	const char *id;
-	json_t *json;
-
-	if (json_object_size(nodes) > MAX_NODES)
-		return pa_error_set(reader->err, PA_ERROR_INPUT,
-		                    "%s: status.nodes has more than the limit of %d nodes", reader->file,
-		                    MAX_NODES);
-	reader->nodes = pa_arena_array(reader->arena, json_object_size(nodes), sizeof(*reader->nodes));
-	reader->stack = pa_arena_array(reader->arena, json_object_size(nodes), sizeof(*reader->stack));
-	json_object_foreach((json_t *)nodes, id, json)
-	{
-		json_object_set_new(reader->index, id, json_integer((json_int_t)reader->count));
-		read_node(reader, json, &reader->nodes[reader->count++]);
-	}
-	for (size_t i = 0; i < reader->count; i++)
-		reader->nodes[i].boundary = find_node(reader, text_of(reader->nodes[i].json, "boundaryID"));
-	return 0;
-}
-
-/* "A.hooks.running" is the hook of task A; "NAME.onExit" the exit handler. */
-static const char *step_of(struct reader *reader, const struct node *node)
-{
-	const char *hook = strstr(node->label, ".hooks.");
-	size_t name = strlen(reader->workflow_name);
-
-	if (node->boundary != SIZE_MAX && hook != NULL)
-		return pa_arena_printf(reader->arena, "%.*s/%s", (int)(hook - node->label), node->label,
-		                       hook + 1);
-	if (node->boundary == SIZE_MAX && strncmp(node->label, reader->workflow_name, name) == 0 &&
-	    node->label[name] == '.')
-		return node->label + name + 1;
-	return node->label;
-}
-
-/* The id, with the loops that the task is inside of before its own item. */
-static int name_task(struct reader *reader, struct node *node)
-{
-	const char *id = "";
-	size_t depth = 0;
-
-	for (const struct node *at = node;; at = &reader->nodes[at->boundary]) {
-		bool root = at->boundary == SIZE_MAX && strcmp(at->label, reader->workflow_name) == 0;
-		bool executor = at == node && strcmp(at->label, "executor") == 0 && at->boundary != SIZE_MAX;
-		bool kfp_root = strcmp(at->label, "root") == 0 && at != node;
-		if (depth++ > MAX_DEPTH)
-			return pa_error_set(reader->err, PA_ERROR_INPUT,
-			                    "%s: node \"%s\" is nested deeper than the limit of %d",
-			                    reader->file, text_of(node->json, "name"), MAX_DEPTH);
-		if (!root && !executor && !kfp_root)
-			id = pa_arena_printf(reader->arena, "%s%s%s", step_of(reader, at),
-			                     id[0] == '\0' ? "" : "/", id);
-		if (at != node && at->instance[0] != '\0')
-			node->instance = pa_arena_printf(reader->arena, "%s%s", at->instance, node->instance);
-		if (at->boundary == SIZE_MAX)
-			break;
-	}
-	/* An entrypoint that runs something itself has its template's name. */
-	node->task_id =
-	    id[0] != '\0' ? id : pa_arena_strdup(reader->arena, text_of(node->json, "templateName"));
-	if (node->task_id[0] == '\0')
-		return pa_error_set(reader->err, PA_ERROR_INPUT, "%s: node \"%s\" of type Pod has no name",
-		                    reader->file, text_of(node->json, "name"));
-	return 0;
-}
-
-static size_t task_number(const json_t *by_id, const char *id)
-{
-	return (size_t)json_integer_value(json_object_get(by_id, id));
 }
 
 static void add_after(struct reader *reader, struct pa_task *task, size_t *capacity, const char *id)
@@ -160,60 +59,72 @@ static void add_after(struct reader *reader, struct pa_task *task, size_t *capac
 	task->after[task->after_count++] = id;
 }
 
-/* The tasks that are first on the ways on from a node: its followers. */
-static void add_followers(struct reader *reader, size_t from, struct pa_pipeline *pipeline,
-                          const json_t *by_id, size_t *capacities)
+/* The tasks that are first on the ways on from a node follow it; those of the model know that already. */
+static void add_followers(struct reader *reader, size_t from, struct pa_pipeline *pipeline)
 {
+	const struct pa_status_node *nodes = reader->status.nodes;
 	size_t depth = 0;
 
 	reader->stack[depth++] = from;
 	while (depth > 0) {
-		const struct node *node = &reader->nodes[reader->stack[--depth]];
-		const json_t *children = json_object_get(node->json, "children");
-		for (size_t i = 0; i < json_array_size(children); i++) {
-			const char *name = json_string_value(json_array_get(children, i));
-			size_t child = name == NULL ? SIZE_MAX : find_node(reader, name);
-			if (child == SIZE_MAX || reader->nodes[child].seen == from + 1)
+		const struct pa_status_node *node = &nodes[reader->stack[--depth]];
+		for (size_t i = 0; i < node->child_count; i++) {
+			size_t child = node->children[i];
+			if (reader->seen[child] == from + 1)
 				continue;
-			reader->nodes[child].seen = from + 1;
-			if (reader->nodes[child].task) {
-				size_t number = task_number(by_id, reader->nodes[child].task_id);
-				add_after(reader, &pipeline->tasks[number], &capacities[number],
-				          reader->nodes[from].task_id);
-			} else {
+			reader->seen[child] = from + 1;
+			if (!nodes[child].runs) {
 				reader->stack[depth++] = child;
+			} else if (nodes[child].task == NULL) {
+				size_t number = task_number(reader, nodes[child].task_id);
+				add_after(reader, &pipeline->tasks[number], &reader->capacities[number],
+				          nodes[from].task_id);
 			}
 		}
 	}
 }
 
-static void read_tasks(struct reader *reader, struct pa_pipeline *pipeline)
+static void add_task(struct reader *reader, struct pa_pipeline *pipeline, const struct pa_task *task)
 {
-	json_t *by_id = json_object();
-	size_t *capacities = pa_arena_array(reader->arena, reader->count, sizeof(*capacities));
+	json_object_set_new(reader->by_id, task->id, json_integer((json_int_t)pipeline->task_count));
+	pipeline->tasks[pipeline->task_count++] = *task;
+}
 
-	pipeline->tasks = pa_arena_array(reader->arena, reader->count, sizeof(*pipeline->tasks));
-	for (size_t i = 0; i < reader->count; i++) {
-		const struct node *node = &reader->nodes[i];
-		if (!node->task || json_object_get(by_id, node->task_id) != NULL)
+static enum pa_task_role role_of(const char *task_id)
+{
+	if (strstr(task_id, "hooks.") != NULL)
+		return PA_ROLE_HOOK;
+	return strcmp(task_id, "onExit") == 0 || strncmp(task_id, "onExit/", 7) == 0 ? PA_ROLE_EXIT
+	                                                                             : PA_ROLE_MAIN;
+}
+
+/* Behind the tasks of the model, those that only the run knows. */
+static void read_tasks(struct reader *reader, const struct pa_pipeline *model, struct pa_pipeline *pipeline)
+{
+	const struct pa_status *status = &reader->status;
+	size_t room = status->node_count + (model == NULL ? 0 : model->task_count);
+
+	pipeline->tasks = pa_arena_array(reader->arena, room, sizeof(*pipeline->tasks));
+	pipeline->task_count = 0;
+	reader->capacities = pa_arena_array(reader->arena, room, sizeof(*reader->capacities));
+	reader->stack = pa_arena_array(reader->arena, status->node_count, sizeof(*reader->stack));
+	reader->seen = pa_arena_array(reader->arena, status->node_count, sizeof(*reader->seen));
+	for (size_t i = 0; model != NULL && i < model->task_count; i++)
+		add_task(reader, pipeline, &model->tasks[i]);
+	for (size_t i = 0; i < status->node_count; i++) {
+		const struct pa_status_node *node = &status->nodes[i];
+		if (!node->runs || task_number(reader, node->task_id) != SIZE_MAX)
 			continue;
-		bool exit = strncmp(node->task_id, "onExit", 6) == 0;
-		bool hook = strstr(node->task_id, "hooks.") != NULL;
-		json_object_set_new(by_id, node->task_id, json_integer((json_int_t)pipeline->task_count));
-		pipeline->tasks[pipeline->task_count++] = (struct pa_task){
-		    .id = node->task_id,
-		    .template_name = pa_arena_strdup(reader->arena, text_of(node->json, "templateName")),
-		    .kind = PA_TASK_CONTAINER,
-		    .role = hook   ? PA_ROLE_HOOK
-		            : exit ? PA_ROLE_EXIT
-		                   : PA_ROLE_MAIN,
-		    .image = "",
-		};
+		const struct pa_task task = {.id = node->task_id,
+		                             .template_name = node->template_name,
+		                             .kind = PA_TASK_CONTAINER,
+		                             .role = role_of(node->task_id),
+		                             .image = ""};
+		add_task(reader, pipeline, &task);
 	}
-	for (size_t i = 0; i < reader->count; i++)
-		if (reader->nodes[i].task)
-			add_followers(reader, i, pipeline, by_id, capacities);
-	json_decref(by_id);
+	for (size_t i = 0; i < status->node_count; i++)
+		if (status->nodes[i].runs)
+			add_followers(reader, i, pipeline);
 }
 
 static double seconds_after(int64_t start_ms, const char *text)
@@ -232,20 +143,20 @@ static const char *outcome_of(const char *phase)
 
 static void read_task_runs(struct reader *reader, struct pa_run_record *run)
 {
-	struct pa_task_run *tasks = pa_arena_array(reader->arena, reader->count, sizeof(*tasks));
+	struct pa_task_run *tasks = pa_arena_array(reader->arena, reader->status.node_count, sizeof(*tasks));
 	size_t count = 0;
 
-	for (size_t i = 0; i < reader->count; i++) {
-		const struct node *node = &reader->nodes[i];
-		if (!node->task)
+	for (size_t i = 0; i < reader->status.node_count; i++) {
+		const struct pa_status_node *node = &reader->status.nodes[i];
+		if (!node->runs)
 			continue;
 		tasks[count++] = (struct pa_task_run){
 		    .task_id = node->task_id,
 		    .instance = node->instance,
-		    .outcome = outcome_of(text_of(node->json, "phase")),
+		    .outcome = outcome_of(node->phase),
 		    .ready_s = NAN,
-		    .start_s = seconds_after(run->started_wall_ms, text_of(node->json, "startedAt")),
-		    .end_s = seconds_after(run->started_wall_ms, text_of(node->json, "finishedAt")),
+		    .start_s = seconds_after(run->started_wall_ms, node->started),
+		    .end_s = seconds_after(run->started_wall_ms, node->finished),
 		    .predicted_start_s = NAN,
 		    .predicted_end_s = NAN,
 		    .stall_s = NAN,
@@ -255,17 +166,12 @@ static void read_task_runs(struct reader *reader, struct pa_run_record *run)
 	run->task_count = count;
 }
 
-static int read_status(struct reader *reader, const json_t *status, struct pa_run_record *run)
+static int read_run(struct reader *reader, struct pa_run_record *run)
 {
-	const char *phase = text_of(status, "phase");
+	const struct pa_status *status = &reader->status;
+	const char *phase = status->phase;
 
-	if (json_object_get(status, "nodes") == NULL && json_object_get(status, "compressedNodes") != NULL)
-		return pa_error_set(
-		    reader->err, PA_ERROR_INPUT,
-		    "%s: the workflow's nodes are compressed; \"argo get NAME -o json\" writes them out",
-		    reader->file);
-	if (json_object_get(status, "nodes") == NULL &&
-	    json_object_get(status, "offloadNodeStatusVersion") != NULL)
+	if (status->offloaded)
 		return pa_error_set(
 		    reader->err, PA_ERROR_INPUT,
 		    "%s: the workflow's nodes are kept in Argo's database; \"argo get NAME -o json\" "
@@ -274,37 +180,90 @@ static int read_status(struct reader *reader, const json_t *status, struct pa_ru
 	if (strcmp(phase, "Succeeded") != 0 && strcmp(phase, "Failed") != 0 && strcmp(phase, "Error") != 0)
 		return pa_error_set(reader->err, PA_ERROR_INPUT,
 		                    "%s: workflow \"%s\" has not ended (phase \"%s\"); import it when it has",
-		                    reader->file, reader->workflow_name, phase);
-	if (!pa_catalog_parse_time(text_of(status, "startedAt"), &run->started_wall_ms))
+		                    reader->file, status->workflow_name, phase);
+	if (!pa_catalog_parse_time(status->started, &run->started_wall_ms))
 		return pa_error_set(reader->err, PA_ERROR_INPUT,
 		                    "%s: workflow \"%s\" has no status.startedAt", reader->file,
-		                    reader->workflow_name);
+		                    status->workflow_name);
 	run->mode = "imported";
 	run->outcome = strcmp(phase, "Succeeded") == 0 ? "succeeded" : "failed";
-	run->makespan_s = seconds_after(run->started_wall_ms, text_of(status, "finishedAt"));
+	run->makespan_s = seconds_after(run->started_wall_ms, status->finished);
 	run->stall_s = NAN;
 	return 0;
 }
 
-static int read_all(struct reader *reader, const json_t *root, struct pa_catalog_import *import)
+static int check_nodes(struct reader *reader)
 {
-	const json_t *status = json_object_get(root, "status");
-	int result = read_status(reader, status, &import->run);
+	const struct pa_status *status = &reader->status;
+	size_t ran = 0;
+
+	for (size_t i = 0; i < status->node_count; i++) {
+		if (!status->nodes[i].runs)
+			continue;
+		ran++;
+		if (status->nodes[i].task_id[0] == '\0')
+			return pa_error_set(reader->err, PA_ERROR_INPUT,
+			                    "%s: node \"%s\" of type %s has no name", reader->file,
+			                    status->nodes[i].id, status->nodes[i].type);
+	}
+	if (ran == 0)
+		return pa_error_set(reader->err, PA_ERROR_INPUT,
+		                    "%s: no pod ran in workflow \"%s\"; there is nothing to learn from it",
+		                    reader->file, status->workflow_name);
+	return 0;
+}
+
+/* The pipeline that the object itself defines; NULL: it does not say, or not in a way that can be
+ * analysed. */
+static const struct pa_pipeline *analyze_definition(struct reader *reader, const struct pa_text *text)
+{
+	struct pa_analysis *analysis = pa_arena_alloc(reader->arena, sizeof(*analysis));
+
+	pa_analyze(reader->arena, text, 1, NULL, analysis);
+	return analysis->pipeline_count == 1 ? &analysis->pipelines[0] : NULL;
+}
+
+static int read_all(struct reader *reader, const struct pa_text *text, struct pa_catalog_import *import)
+{
+	const struct pa_node at = {.file = reader->file, .line = 1, .column = 1};
+	const struct pa_pipeline *model = analyze_definition(reader, text);
+	const char *name = import->pipeline.name;
+	const struct pa_node *workflow;
+	int result =
+	    pa_document_read_json(reader->arena, &at, text->text, text->bytes, &workflow, reader->err);
 
 	if (result == 0)
-		result = read_nodes(reader, json_object_get(status, "nodes"));
-	for (size_t i = 0; result == 0 && i < reader->count; i++)
-		if (reader->nodes[i].task)
-			result = name_task(reader, &reader->nodes[i]);
+		result = pa_status_read(reader->arena, workflow, model, &reader->status, reader->err);
+	if (result == 0)
+		result = read_run(reader, &import->run);
+	if (result == 0)
+		result = check_nodes(reader);
 	if (result < 0)
 		return result;
-	read_tasks(reader, &import->pipeline);
+	if (model != NULL)
+		import->pipeline = *model;
+	import->pipeline.name = name;
+	read_tasks(reader, model, &import->pipeline);
 	read_task_runs(reader, &import->run);
-	if (import->run.task_count == 0)
-		return pa_error_set(reader->err, PA_ERROR_INPUT,
-		                    "%s: no pod ran in workflow \"%s\"; there is nothing to "
-		                    "learn from it",
-		                    reader->file, reader->workflow_name);
+	return 0;
+}
+
+/* The object as a text of its own: it may be one of a list, and clients of Kubernetes leave the kind out,
+ * which the analysis goes by. */
+static int write_text(struct reader *reader, const json_t *root, struct pa_text *ret)
+{
+	json_t *whole = json_copy((json_t *)root);
+
+	if (json_object_get(whole, "kind") == NULL)
+		json_object_set_new(whole, "kind", json_string("Workflow"));
+	char *text = json_dumps(whole, JSON_COMPACT);
+	json_decref(whole);
+	if (text == NULL)
+		return pa_error_set(reader->err, PA_ERROR_NO_SPACE, "%s: no memory to read the workflow",
+		                    reader->file);
+	*ret = (struct pa_text){
+	    .file = reader->file, .text = pa_arena_strdup(reader->arena, text), .bytes = strlen(text)};
+	free(text);
 	return 0;
 }
 
@@ -316,16 +275,19 @@ int pa_catalog_read_workflow(struct pa_arena *arena, const char *file, const jso
 	const char *name = text_of(metadata, "name");
 	struct reader reader = {.arena = arena, .file = file, .err = err};
 	struct pa_catalog_import import = {.pipeline = {.format = PA_FORMAT_ARGO, .file = file}};
+	struct pa_text text;
 
 	/* Runs of one definition share the name that theirs were generated from. */
 	import.pipeline.name = pa_arena_strdup(arena, generated[0] != '\0' ? generated : name);
 	if (import.pipeline.name[0] == '\0')
 		return pa_error_set(err, PA_ERROR_INPUT, "%s: the workflow has no name; give one with --name",
 		                    file);
-	reader.workflow_name = pa_arena_strdup(arena, name);
-	reader.index = json_object();
-	int result = read_all(&reader, root, &import);
-	json_decref(reader.index);
+	int result = write_text(&reader, root, &text);
+	if (result < 0)
+		return result;
+	reader.by_id = json_object();
+	result = read_all(&reader, &text, &import);
+	json_decref(reader.by_id);
 	if (result == 0)
 		*ret = import;
 	return result;

@@ -8,23 +8,32 @@
 #include "cmd/cmd.h"
 
 static const char help[] =
-    "usage: pipeahead analyze FILE... [OPTION...]\n\n"
-    "Reads pipeline files (\"-\": standard input) and prints tasks, order, data edges, claims and data. What "
-    "it finds\n"
-    "goes into the catalog, too.\n\n"
+    "usage: pipeahead analyze FILE|FOLDER... [OPTION...]\n\n"
+    "Reads pipeline files (\"-\": standard input), and of folders every .yaml, .yml and .json, and prints "
+    "tasks, order,\n"
+    "data edges, claims and data. A template that one file calls may stand in another. What it finds goes "
+    "into the\n"
+    "catalog, too.\n\n"
     "  --format FORMAT    table (at a terminal), json (elsewhere), paper, dot, mermaid\n"
     "  --arg NAME=VALUE   a pipeline parameter's value, as often as needed\n"
+    "  --args-file FILE   values of parameters: a map in YAML or JSON\n"
+    "  --strict           exit code 3 when anything is left unresolved\n"
+    "  --explain TASK     print where each fact about the task of this id came from, and nothing else\n"
     "  --max-input SIZE   refuse larger files (default 32MiB)\n"
     "  --catalog FILE     the catalog (default $PIPEAHEAD_CATALOG or ~/.local/state/pipeahead/catalog.db)\n"
     "  --no-catalog       leave the catalog alone\n\n"
     "examples:\n"
     "  pipeahead analyze pipeline.yaml\n"
+    "  pipeahead analyze workflow.yaml templates/ --strict\n"
+    "  pipeahead analyze pipeline.yaml --args-file arguments.yaml --explain train\n"
     "  pipeahead analyze --format json *.yaml | jq '.pipelines[].tasks[].id'\n"
     "  pipeahead analyze --format dot pipeline.yaml | dot -Tsvg > pipeline.svg\n";
 
 struct analyze_options {
 	int format; /* index into format_names; -1: by where the output goes */
 	bool no_catalog;
+	bool strict;
+	const char *explain; /* id of a task; NULL: none */
 	struct pa_cmd_common common;
 };
 
@@ -41,6 +50,8 @@ static int parse_options(int argument_count, char **arguments, struct analyze_op
 	    PA_CMD_COMMON_OPTIONS,
 	    {"format", required_argument, NULL, 'f'},
 	    {"no-catalog", no_argument, NULL, 'n'},
+	    {"strict", no_argument, NULL, 's'},
+	    {"explain", required_argument, NULL, 'e'},
 	    {NULL, 0, NULL, 0},
 	};
 	int option, exit_code = -1;
@@ -52,6 +63,10 @@ static int parse_options(int argument_count, char **arguments, struct analyze_op
 				exit_code = pa_cmd_usage("analyze", "there is no format \"%s\"", optarg);
 		} else if (option == 'n') {
 			options->no_catalog = true;
+		} else if (option == 's') {
+			options->strict = true;
+		} else if (option == 'e') {
+			options->explain = optarg;
 		} else {
 			exit_code = pa_cmd_take_common(&options->common, "analyze", help, option);
 		}
@@ -78,31 +93,103 @@ static int store(const struct analyze_options *options, const struct pa_analysis
 	return result;
 }
 
-/* Every file that can be understood is printed; the first that cannot decides the exit code. */
-static int analyze_files(struct pa_arena *arena, const struct analyze_options *options, char **files,
-                         int count)
+static void keep_worst(int *exit_code, int other)
 {
-	struct pa_analysis analysis = {0};
+	if (*exit_code == PA_EXIT_OK)
+		*exit_code = other;
+}
+
+/* Reads what can be read; what cannot decides the exit code. */
+static size_t read_texts(struct pa_arena *arena, const struct analyze_options *options,
+                         const struct pa_cmd_files *files, struct pa_text *texts, int *exit_code)
+{
+	size_t count = 0, total_bytes = 0;
+
+	for (size_t i = 0; i < files->count; i++) {
+		struct pa_error err = PA_ERROR_INIT;
+		int result =
+		    pa_cmd_read_text(arena, files->items[i].path, &options->common, &texts[count], &err);
+		if (result == 0 && total_bytes + texts[count].bytes > PA_CMD_MAX_TOTAL_BYTES)
+			result =
+			    pa_error_set(&err, PA_ERROR_INPUT,
+			                 "%s: the files together are larger than 1 GiB; give fewer at a time",
+			                 files->items[i].path);
+		if (result < 0) {
+			keep_worst(exit_code, pa_cmd_fail(&err));
+			continue;
+		}
+		total_bytes += texts[count].bytes;
+		texts[count++].may_be_other = files->items[i].in_folder;
+	}
+	return count;
+}
+
+static int print_analysis(const struct analyze_options *options, const struct pa_analysis *analysis)
+{
 	struct pa_error err = PA_ERROR_INIT;
 	struct pa_buffer out;
-	int exit_code = PA_EXIT_OK;
+	int exit_code, result = 0;
 
-	for (int i = 0; i < count; i++) {
-		if (pa_cmd_analyze_file(arena, files[i], &options->common, &analysis, &err) < 0) {
-			int failed = pa_cmd_fail(&err);
-			exit_code = exit_code == PA_EXIT_OK ? failed : exit_code;
-		}
+	pa_buffer_init(&out, PA_CMD_MAX_OUTPUT_BYTES);
+	if (options->explain != NULL)
+		result = pa_analysis_print_explanation(analysis, options->explain, &out, &err);
+	else
+		printers[options->format](analysis, &out);
+	exit_code = result < 0 ? pa_cmd_fail(&err) : pa_cmd_print(&out);
+	pa_buffer_done(&out);
+	return exit_code;
+}
+
+static int check_resolved(const struct pa_analysis *analysis)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < analysis->pipeline_count; i++)
+		count += analysis->pipelines[i].unresolved_count;
+	if (count == 0)
+		return PA_EXIT_OK;
+	fprintf(stderr, "pipeahead: %zu thing%s could not be resolved; see \"unresolved\" in the result\n",
+	        count, count == 1 ? "" : "s");
+	return PA_EXIT_INPUT;
+}
+
+/* Every pipeline that can be understood is printed; what cannot decides the exit code. */
+static int analyze_files(struct pa_arena *arena, const struct analyze_options *options, char **paths,
+                         int count)
+{
+	struct pa_analyze_options analyze;
+	struct pa_cmd_files files = {0};
+	struct pa_analysis analysis;
+	struct pa_error err = PA_ERROR_INIT;
+	int exit_code = PA_EXIT_OK;
+	int result = pa_cmd_analyze_options(arena, &options->common, &analyze, &err);
+
+	for (int i = 0; i < count && result == 0; i++)
+		result = pa_cmd_find_files(arena, paths[i], &files, &err);
+	if (result < 0)
+		return pa_cmd_fail(&err);
+	pa_cmd_drop_repeated_files(&files);
+	struct pa_text *texts = pa_arena_array(arena, files.count, sizeof(*texts));
+	size_t text_count = read_texts(arena, options, &files, texts, &exit_code);
+	analyze.explain = options->explain;
+	pa_analyze(arena, texts, text_count, &analyze, &analysis);
+	for (size_t i = 0; i < analysis.failure_count; i++)
+		fprintf(stderr, "pipeahead: %s\n", analysis.failures[i].message);
+	if (analysis.failure_count > 0)
+		keep_worst(&exit_code, PA_EXIT_INPUT);
+	if (analysis.pipeline_count == 0 && exit_code == PA_EXIT_OK) {
+		fprintf(stderr, "pipeahead: %s: no pipeline in this folder\n", paths[0]);
+		return PA_EXIT_INPUT;
 	}
 	if (analysis.pipeline_count == 0)
 		return exit_code;
-	pa_buffer_init(&out, PA_CMD_MAX_OUTPUT_BYTES);
-	printers[options->format](&analysis, &out);
-	int printed = pa_cmd_print(&out);
-	pa_buffer_done(&out);
+	keep_worst(&exit_code, print_analysis(options, &analysis));
+	if (options->strict)
+		keep_worst(&exit_code, check_resolved(&analysis));
 	/* The catalog is a by-product here: without it the answer still stands. */
 	if (!options->no_catalog && store(options, &analysis, &err) < 0)
 		fprintf(stderr, "pipeahead: not kept in the catalog: %s\n", err.message);
-	return exit_code == PA_EXIT_OK ? printed : exit_code;
+	return exit_code;
 }
 
 int pa_cmd_analyze(int argument_count, char **arguments)

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/arena.h"
 #include "base/buffer.h"
@@ -17,6 +18,9 @@
 
 #define PA_CMD_MAX_OUTPUT_BYTES ((size_t)1 << 30)
 #define PA_CMD_MAX_ARGUMENTS    1024
+#define PA_CMD_MAX_FILES        100000
+#define PA_CMD_MAX_FOLDER_DEPTH 64
+#define PA_CMD_MAX_TOTAL_BYTES  ((size_t)1 << 30) /* of all files that one command reads */
 
 enum pa_exit_code { PA_EXIT_OK = 0, PA_EXIT_FAILED = 1, PA_EXIT_USAGE = 2, PA_EXIT_INPUT = 3 };
 
@@ -29,8 +33,11 @@ struct pa_command {
 
 int pa_cmd_analyze(int argument_count, char **arguments);
 int pa_cmd_catalog(int argument_count, char **arguments);
+int pa_cmd_forecast(int argument_count, char **arguments);
+int pa_cmd_ignite(int argument_count, char **arguments);
 int pa_cmd_plan(int argument_count, char **arguments);
 int pa_cmd_run(int argument_count, char **arguments);
+int pa_cmd_simulate(int argument_count, char **arguments);
 
 /* Prints the error and gives the exit code that its class asks for. */
 int pa_cmd_fail(const struct pa_error *err);
@@ -41,10 +48,11 @@ int pa_cmd_print(struct pa_buffer *out);
 /* Index of `text` in a NULL-terminated list; -1: not in it. */
 int pa_cmd_choice(const char *text, const char *const *choices);
 
-/* --arg NAME=VALUE, as often as given. */
+/* --arg NAME=VALUE, as often as given, and --args-file. */
 struct pa_cmd_arguments {
 	struct pa_name_value items[PA_CMD_MAX_ARGUMENTS];
 	size_t count;
+	const char *file; /* NULL: none */
 };
 
 /* The options that several commands share. */
@@ -54,8 +62,8 @@ struct pa_cmd_common {
 	struct pa_cmd_arguments arguments;
 };
 #define PA_CMD_COMMON_OPTIONS                                                                                \
-	{"arg", required_argument, NULL, 'a'}, {"max-input", required_argument, NULL, 'm'},                  \
-	    {"catalog", required_argument, NULL, 'c'},                                                       \
+	{"arg", required_argument, NULL, 'a'}, {"args-file", required_argument, NULL, 'A'},                  \
+	    {"max-input", required_argument, NULL, 'm'}, {"catalog", required_argument, NULL, 'c'},          \
 	{                                                                                                    \
 		"help", no_argument, NULL, 'h'                                                               \
 	}
@@ -66,9 +74,31 @@ struct pa_cmd_common {
 /* Takes one of them (optarg is its value), or says what is wrong: -1 to go on, else an exit code. */
 int pa_cmd_take_common(struct pa_cmd_common *common, const char *command, const char *help, int option);
 
-/* Reads and analyses one file into `analysis` (zeroed before the first). */
-int pa_cmd_analyze_file(struct pa_arena *arena, const char *path, const struct pa_cmd_common *common,
-                        struct pa_analysis *analysis, struct pa_error *err);
+/* What --arg and --args-file say, for the analyzer.  The file is a map in YAML or JSON: a parameter's name to its
+ * value; lists and maps become JSON text, and --arg wins.  The arena keeps what the options point to. */
+int pa_cmd_analyze_options(struct pa_arena *arena, const struct pa_cmd_common *common,
+                           struct pa_analyze_options *ret, struct pa_error *err);
+
+/* Files that were named, and what folders among them hold. */
+struct pa_cmd_files {
+	struct pa_cmd_file {
+		const char *path;
+		bool in_folder; /* found, not named */
+		dev_t device;   /* with the inode: the same file, whatever the path; 0 and 0: not known */
+		ino_t inode;
+	} * items;
+	size_t count, capacity;
+};
+/* Adds `path`, or if it is a folder every .yaml, .yml and .json below it, sorted.  Links to folders are not
+ * followed; PA_CMD_MAX_FILES and PA_CMD_MAX_FOLDER_DEPTH are the limits. */
+int pa_cmd_find_files(struct pa_arena *arena, const char *path, struct pa_cmd_files *files,
+                      struct pa_error *err);
+/* Leaves each file once, where it came first: a file may be named and lie in a folder that is named, too. */
+void pa_cmd_drop_repeated_files(struct pa_cmd_files *files);
+
+/* Reads one file ("-": standard input) into the arena. */
+int pa_cmd_read_text(struct pa_arena *arena, const char *path, const struct pa_cmd_common *common,
+                     struct pa_text *ret, struct pa_error *err);
 /* The file's only pipeline; PA_ERROR_INPUT when it has several. */
 int pa_cmd_read_pipeline(struct pa_arena *arena, const char *path, const struct pa_cmd_common *common,
                          const struct pa_pipeline **ret, struct pa_error *err);

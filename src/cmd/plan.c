@@ -23,6 +23,7 @@ static const char help[] =
     "  --config FILE      default: pipeahead.yaml beside the pipeline\n"
     "  --format FORMAT    table (at a terminal) or json (elsewhere)\n"
     "  --arg NAME=VALUE   a pipeline parameter's value, as often as needed\n"
+    "  --args-file FILE   values of parameters: a map in YAML or JSON\n"
     "  --max-input SIZE   refuse larger files (default 32MiB)\n"
     "  --catalog FILE     default $PIPEAHEAD_CATALOG or ~/.local/state/pipeahead/catalog.db\n\n"
     "example:\n"

@@ -24,6 +24,7 @@ static const char help[] =
     "  --config FILE      where data sets are, how tasks run here (default: pipeahead.yaml beside the "
     "pipeline)\n"
     "  --arg NAME=VALUE   a pipeline parameter's value, as often as needed\n"
+    "  --args-file FILE   values of parameters: a map in YAML or JSON\n"
     "  --compare          also run it without pipeahead, and with all data local, and compare\n"
     "  --check            only say whether every task can run here\n"
     "  --format FORMAT    table (default) or json\n"

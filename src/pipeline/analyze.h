@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text of a pipeline file in, model out.  Pure: no file, clock, thread or environment.
+/* Texts of pipeline files in, model out.  Pure: no file, clock, thread or environment.
  *
- * pa_analyze_text() finds every pipeline in the text (several documents), decides its format, reads
- * its definition and works out tasks, order, edges, claims and data.  What it cannot know is in
- * `unresolved` of the pipeline, never guessed.
+ * pa_analyze() finds every pipeline in the texts (several documents each), decides its format, reads
+ * its definition and works out tasks, order, edges, claims and data.  All texts are read before any is analysed: a
+ * template that one names may stand in another.  What it cannot know is in `unresolved` of the pipeline, never
+ * guessed.
  *
- * Errors are PA_ERROR_INPUT and start with "file:line:col:".  A file with no pipeline in it is one.
- * Order within a DAG: a cycle is an error that names the tasks on it; a reference to a task or template
+ * It has no error of its own: what is wrong with a text or a document is in `failures`, and the others are
+ * analysed all the same.  A text with no pipeline in it is a failure.  Messages start with "file:line:col:".
+ * Order within a DAG: a cycle is a failure that names the tasks on it; a reference to a task or template
  * that does not exist likewise (where the template could be in another file, it is `unresolved`).
  *
- * Limits, each named by its error: PA_ANALYZE_MAX_TASKS tasks after expansion of nested DAGs,
- * PA_ANALYZE_MAX_NESTING levels of nested DAGs, PA_ANALYZE_MAX_EDGES of order between tasks, memory 20 times the text and at least 64 MiB.
- * Time is linear in text and in edges of the result.
+ * Limits, each named by its message: PA_ANALYZE_MAX_TASKS tasks after expansion of nested DAGs,
+ * PA_ANALYZE_MAX_NESTING levels of nested DAGs, PA_ANALYZE_MAX_EDGES of order between tasks, memory 20 times the
+ * text and at least 64 MiB.  Time is linear in text and in edges of the result.
  */
 #ifndef PA_PIPELINE_ANALYZE_H
 #define PA_PIPELINE_ANALYZE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "pipeline/model.h"
@@ -30,15 +33,27 @@ struct pa_error;
 #define PA_ANALYZE_DEFAULT_MAX_INPUT_BYTES (32u << 20)
 
 struct pa_analyze_options {
-	const struct pa_name_value *arguments; /* replace pipeline parameters; unknown names are errors */
+	/* Replace pipeline parameters, each in every pipeline that has one of its name.  A name that none has is a
+	 * failure, and there are no pipelines then; readers of formats pass over the names that theirs has not. */
+	const struct pa_name_value *arguments;
 	size_t argument_count;
+	const char *explain; /* id of a task whose facts are to be kept (pa_pipeline.facts); NULL: none */
 };
 
-/* Appends the pipelines of one text to `analysis` (zeroed before the first).  `text` and `file` must
- * outlive the arena.  On error nothing was appended. */
+/* One file's text. */
+struct pa_text {
+	const char *file; /* its name, for messages */
+	const char *text;
+	size_t bytes;
+	bool may_be_other; /* that no pipeline is in it is no failure: it was found in a folder */
+};
+
+/* Analyses the texts together.  They and their names must outlive the arena.  `options` may be NULL. */
+void pa_analyze(struct pa_arena *arena, const struct pa_text *texts, size_t count,
+                const struct pa_analyze_options *options, struct pa_analysis *ret);
+/* The same for one text that must be right as a whole: the first failure is the error. */
 int pa_analyze_text(struct pa_arena *arena, const char *file, const char *text, size_t bytes,
-                    const struct pa_analyze_options *options, struct pa_analysis *analysis,
-                    struct pa_error *err);
+                    const struct pa_analyze_options *options, struct pa_analysis *ret, struct pa_error *err);
 
 /* How an analysis is printed; each appends to `out`. */
 void pa_analysis_print_json(const struct pa_analysis *analysis, struct pa_buffer *out);
@@ -46,5 +61,9 @@ void pa_analysis_print_table(const struct pa_analysis *analysis, struct pa_buffe
 void pa_analysis_print_paper(const struct pa_analysis *analysis, struct pa_buffer *out);
 void pa_analysis_print_dot(const struct pa_analysis *analysis, struct pa_buffer *out);
 void pa_analysis_print_mermaid(const struct pa_analysis *analysis, struct pa_buffer *out);
+/* The facts about one task that the options asked to keep; an error that names near ones where no pipeline has a
+ * task of that id. */
+int pa_analysis_print_explanation(const struct pa_analysis *analysis, const char *task_id,
+                                  struct pa_buffer *out, struct pa_error *err);
 
 #endif

@@ -19,14 +19,12 @@ struct mounting {
 	const struct pa_name_table *created; /* names of claims that tasks create, to the task */
 };
 
-/* Whether a manifest makes a claim; it may not be YAML before its `{{…}}` have values. */
+/* Whether a manifest makes a claim. */
 static int look_for_claim(struct argo_analysis *analysis, struct argo_task *task, struct pa_error *err)
 {
 	const struct pa_template *template = task->place->inside->template;
 	const char *action = template->resource_action;
-	struct pa_error ignored = PA_ERROR_INIT;
 	struct pa_document *documents;
-	const char *text;
 	size_t count;
 
 	if (template->resource_manifest == NULL || action == NULL ||
@@ -34,24 +32,20 @@ static int look_for_claim(struct argo_analysis *analysis, struct argo_task *task
 		return 0;
 	if (strstr(template->resource_manifest, "PersistentVolumeClaim") == NULL)
 		return 0;
-	int rc = argo_budget_check(&analysis->budget, 0, task->place->call->node, err);
-	if (rc == 0)
-		rc = argo_expand(analysis, task->place->inside, template->resource_manifest, &text, err);
+	int rc = argo_read_manifest(analysis, task->place->inside, &documents, &count, err);
 	if (rc < 0)
 		return rc;
-	rc = pa_document_read(analysis->budget.arena, analysis->workflow->file, text, strlen(text),
-	                      &documents, &count, &ignored);
-	if (rc < 0) {
-		task->creates_claim = strstr(text, "kind: PersistentVolumeClaim") != NULL;
-		return argo_budget_check(&analysis->budget, 0, task->place->call->node, err);
-	}
+	if (count == 0)
+		task->creates_claim =
+		    strstr(template->resource_manifest, "kind: PersistentVolumeClaim") != NULL;
 	for (size_t i = 0; i < count && !task->creates_claim; i++) {
 		const char *kind = pa_node_text(pa_node_get(documents[i].root, "kind"));
 		task->creates_claim = kind != NULL && strcmp(kind, "PersistentVolumeClaim") == 0;
 		if (task->creates_claim)
-			task->claim_name = pa_node_text(pa_node_path(documents[i].root, "metadata.name"));
+			task->claim_name =
+			    argo_manifest_text(analysis, pa_node_path(documents[i].root, "metadata.name"));
 	}
-	return argo_budget_check(&analysis->budget, 0, task->place->call->node, err);
+	return 0;
 }
 
 static void use_creator(struct mounting *mounting, size_t creator, struct pa_task_mount *mount)
@@ -96,8 +90,8 @@ static int resolve_claim(struct mounting *mounting, const struct pa_volume *volu
 		}
 	}
 	if (rc == 0)
-		rc = argo_note_unresolved(analysis, volume->node, err, "claim %s of the volume %s", name,
-		                          volume->name);
+		rc = pa_findings_unresolved(&analysis->findings, volume->node, err,
+		                            "claim %s of the volume %s", name, volume->name);
 	return rc;
 }
 
@@ -114,11 +108,11 @@ static const struct pa_volume *find_volume(const struct mounting *mounting, cons
 static int add_mount(struct mounting *mounting, const struct pa_volume_mount *source, struct pa_error *err)
 {
 	struct pa_task *model = mounting->model;
-	const struct pa_volume *volume = find_volume(mounting, source->volume);
-	struct pa_task_mount mount = {
-	    .volume = source->volume, .read_only = source->read_only, .kind = "unknown"};
+	struct pa_task_mount mount = {.read_only = source->read_only, .kind = "unknown"};
 	int rc = argo_expand(mounting->analysis, mounting->instance, source->path, &mount.path, err);
 
+	if (rc == 0)
+		rc = argo_expand(mounting->analysis, mounting->instance, source->volume, &mount.volume, err);
 	if (rc == 0 && source->sub_path != NULL) {
 		rc = argo_expand(mounting->analysis, mounting->instance, source->sub_path, &mount.sub_path,
 		                 err);
@@ -137,8 +131,10 @@ static int add_mount(struct mounting *mounting, const struct pa_volume_mount *so
 		    strcmp(other->volume, mount.volume) == 0)
 			return 0;
 	}
+	const struct pa_volume *volume = find_volume(mounting, mount.volume);
 	if (volume == NULL) {
-		rc = argo_note_unresolved(mounting->analysis, source->node, err, "volume %s", source->volume);
+		rc = pa_findings_unresolved(&mounting->analysis->findings, source->node, err, "volume %s",
+		                            mount.volume);
 	} else {
 		mount.kind = volume->kind;
 		mount.read_only = mount.read_only || volume->read_only;
@@ -173,7 +169,7 @@ static size_t count_mounts(const struct pa_container *containers, size_t count)
 static int fill_mounts_of(struct mounting *mounting, struct pa_error *err)
 {
 	const struct pa_template *template = mounting->template;
-	struct pa_arena *arena = mounting->analysis->budget.arena;
+	struct pa_arena *arena = mounting->analysis->findings.budget.arena;
 	size_t room = template->container.mount_count +
 	              count_mounts(template->init_containers, template->init_container_count) +
 	              count_mounts(template->sidecars, template->sidecar_count);
@@ -184,8 +180,8 @@ static int fill_mounts_of(struct mounting *mounting, struct pa_error *err)
 		return pa_node_error(template->node, err,
 		                     "'%.100s' has more than %d volume mounts; mount a folder above",
 		                     mounting->model->template_name, ARGO_MAX_MOUNTS);
-	int rc = argo_budget_check(&mounting->analysis->budget, room * sizeof(struct pa_task_mount),
-	                           template->node, err);
+	int rc = pa_budget_check(&mounting->analysis->findings.budget, room * sizeof(struct pa_task_mount),
+	                         template->node, err);
 	if (rc < 0)
 		return rc;
 	mounting->model->mounts = pa_arena_array(arena, room, sizeof(*mounting->model->mounts));
@@ -203,7 +199,7 @@ static int fill_mounts_of(struct mounting *mounting, struct pa_error *err)
 
 int argo_fill_mounts(struct argo_analysis *analysis, struct pa_error *err)
 {
-	struct pa_arena *arena = analysis->budget.arena;
+	struct pa_arena *arena = analysis->findings.budget.arena;
 	const struct pa_workflow *workflow = analysis->workflow;
 	struct pa_name_table created, outer;
 	int rc = 0;

@@ -1,107 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Data sets: locations of artifacts, claims, and URIs found in values and code; who reads and writes them. */
+/* What an Argo task reads and writes: locations of artifacts, claims, and URIs in its values and code. */
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/node.h"
 #include "pipeline/argo_internal.h"
-#include "pipeline/uri_internal.h"
-
-struct data_entry {
-	size_t read_capacity, written_capacity;
-};
+#include "pipeline/data_sets_internal.h"
 
 struct collecting {
 	struct argo_analysis *analysis;
-	struct pa_name_table index; /* ids of data sets */
-	struct pa_data *data;
-	struct data_entry *entries; /* parallel to data */
-	size_t count, capacity, entry_capacity;
-
-	/* the task at hand */
+	struct pa_data_sets sets;
 	struct pa_task *model;
 	struct argo_task *task;
-	struct pa_name_table seen; /* its URIs, to their index in model->data */
-	size_t uri_capacity;
 };
 
-static int check(struct collecting *collecting, struct pa_error *err)
+static bool is_code(const char *text)
 {
-	return argo_budget_check(&collecting->analysis->budget, 0, collecting->task->place->call->node, err);
+	return text != NULL && strchr(text, '\n') != NULL;
 }
 
-static void add_id(struct pa_arena *arena, const char ***ids, size_t *count, size_t *capacity, const char *id)
+/* Where an input's location is written: at the call's argument or at the template's own. */
+static const struct pa_node *input_node(const struct collecting *collecting, const struct pa_input *input)
 {
-	/* Tasks come one after the other, so one that is there already is the last. */
-	if (*count > 0 && (*ids)[*count - 1] == id)
-		return;
-	*ids = pa_arena_grow(arena, *ids, *count, capacity, sizeof(**ids));
-	(*ids)[(*count)++] = id;
-}
+	const struct argo_place *place = collecting->task->place;
+	const struct argo_instance *instance = place->inside;
+	size_t index = instance->graph == NULL
+	                   ? SIZE_MAX
+	                   : pa_name_table_get(&instance->graph->input_artifacts, input->name);
 
-static int note_data(struct collecting *collecting, const char *id, const char *kind, bool read, bool written,
-                     bool scratch, struct pa_error *err)
-{
-	struct pa_arena *arena = collecting->analysis->budget.arena;
-	size_t index = pa_name_table_put(&collecting->index, id, collecting->count);
-
-	if (index == SIZE_MAX) {
-		index = collecting->count;
-		collecting->data = pa_arena_grow(arena, collecting->data, collecting->count,
-		                                 &collecting->capacity, sizeof(*collecting->data));
-		collecting->entries =
-		    pa_arena_grow(arena, collecting->entries, collecting->count, &collecting->entry_capacity,
-		                  sizeof(*collecting->entries));
-		collecting->data[index] = (struct pa_data){.id = id, .kind = kind};
-		collecting->entries[index] = (struct data_entry){0};
-		collecting->count++;
-	}
-	struct pa_data *data = &collecting->data[index];
-	struct data_entry *entry = &collecting->entries[index];
-	data->scratch = data->scratch || scratch;
-	if (read)
-		add_id(arena, &data->read_by, &data->read_count, &entry->read_capacity,
-		       collecting->model->id);
-	if (written)
-		add_id(arena, &data->written_by, &data->written_count, &entry->written_capacity,
-		       collecting->model->id);
-	return check(collecting, err);
-}
-
-static int note_uri(struct collecting *collecting, const char *uri, enum pa_confidence confidence,
-                    bool written, struct pa_error *err)
-{
-	struct pa_arena *arena = collecting->analysis->budget.arena;
-	struct pa_task *model = collecting->model;
-	size_t index = pa_name_table_put(&collecting->seen, uri, model->data_count);
-
-	if (index == SIZE_MAX) {
-		model->data = pa_arena_grow(arena, model->data, model->data_count, &collecting->uri_capacity,
-		                            sizeof(*model->data));
-		model->data[model->data_count++] = (struct pa_task_data){uri, confidence};
-	} else if (confidence < model->data[index].confidence) {
-		model->data[index].confidence = confidence;
-	}
-	return note_data(collecting, pa_arena_printf(arena, "uri:%s", uri), pa_uri_kind(uri), !written,
-	                 written, false, err);
-}
-
-static int scan_text(struct collecting *collecting, const char *text, bool code, struct pa_error *err)
-{
-	struct pa_uri found;
-	size_t offset = 0;
-	int rc = 0;
-
-	if (text == NULL)
-		return 0;
-	while (rc == 0 && pa_uri_next(text, code, &offset, &found)) {
-		const char *uri =
-		    pa_arena_strndup(collecting->analysis->budget.arena, found.text, found.bytes);
-		rc = note_uri(collecting, uri, code ? PA_CONFIDENCE_EMBEDDED : PA_CONFIDENCE_ARGUMENT, false,
-		              err);
-	}
-	return rc;
+	if (!input->artifact || index == SIZE_MAX)
+		return place->call->node;
+	if (instance->artifact_arguments[index] != NULL)
+		return instance->artifact_arguments[index]->node;
+	return instance->template->input_artifacts[index].node;
 }
 
 static int scan_declared(struct collecting *collecting, struct pa_error *err)
@@ -111,21 +43,39 @@ static int scan_declared(struct collecting *collecting, struct pa_error *err)
 	int rc = 0;
 
 	for (size_t i = 0; i < model->input_count; i++) {
-		for (size_t j = 0; j < model->inputs[i].origin_count && rc == 0; j++) {
-			if (model->inputs[i].origins[j].kind == PA_ORIGIN_URI)
-				rc = note_uri(collecting, model->inputs[i].origins[j].text,
-				              PA_CONFIDENCE_DECLARED, false, err);
+		const struct pa_input *input = &model->inputs[i];
+		for (size_t j = 0; j < input->origin_count && rc == 0; j++) {
+			if (input->origins[j].kind == PA_ORIGIN_URI)
+				rc = pa_data_sets_note_uri(&collecting->sets, input_node(collecting, input),
+				                           input->origins[j].text, PA_CONFIDENCE_DECLARED,
+				                           false, err);
 		}
 	}
 	for (size_t i = 0; template != NULL && i < template->output_artifact_count && rc == 0; i++) {
-		const char *uri = template->output_artifacts[i].uri;
+		const struct pa_artifact *artifact = &template->output_artifacts[i];
+		const char *uri = artifact->uri;
 		if (uri == NULL)
 			continue;
 		rc = argo_expand(collecting->analysis, collecting->task->place->inside, uri, &uri, err);
 		if (rc == 0)
-			rc = note_uri(collecting, uri, PA_CONFIDENCE_DECLARED, true, err);
+			rc = pa_data_sets_note_uri(&collecting->sets, artifact->node, uri,
+			                           PA_CONFIDENCE_DECLARED, true, err);
 	}
 	return rc;
+}
+
+/* What a `data` template lists. */
+static int scan_listed(struct collecting *collecting, struct pa_error *err)
+{
+	const struct pa_artifact *listed = collecting->task->place->inside->template->listed;
+	const char *uri;
+
+	if (listed == NULL || listed->uri == NULL)
+		return 0;
+	int rc = argo_expand(collecting->analysis, collecting->task->place->inside, listed->uri, &uri, err);
+	return rc < 0 ? rc
+	              : pa_data_sets_note_uri(&collecting->sets, listed->node, uri, PA_CONFIDENCE_DECLARED,
+	                                      false, err);
 }
 
 static int scan_parameters(struct collecting *collecting, struct pa_error *err)
@@ -140,44 +90,39 @@ static int scan_parameters(struct collecting *collecting, struct pa_error *err)
 			if (text != NULL)
 				rc = argo_expand(analysis, place->scope, text, &text, err);
 			if (rc == 0)
-				rc = scan_text(collecting, text, false, err);
+				rc =
+				    pa_data_sets_scan(&collecting->sets, place->call->node, text, false, err);
 		}
 		return rc;
 	}
 	for (size_t i = 0; i < place->inside->template->input_parameter_count && rc == 0; i++) {
 		const struct pa_parameter *argument = place->inside->arguments[i];
+		const struct pa_node *at =
+		    argument != NULL ? argument->node : place->inside->template->input_parameters[i].node;
 		const char *text = argo_parameter_value(analysis, place->inside, i);
 		if (text == NULL && argument != NULL && argument->value != NULL)
 			rc = argo_expand(analysis, place->scope, argument->value, &text, err);
 		if (rc == 0)
-			rc = scan_text(collecting, text, text != NULL && strchr(text, '\n') != NULL, err);
+			rc = pa_data_sets_scan(&collecting->sets, at, text, is_code(text), err);
 	}
 	return rc;
 }
 
-/* "-c", "-ec": what follows is code for the shell or interpreter. */
-static bool announces_code(const char *text)
-{
-	size_t length = strlen(text);
-
-	return length >= 2 && length <= 4 && text[0] == '-' && text[1] != '-' && text[length - 1] == 'c';
-}
-
-static int scan_command(struct collecting *collecting, const char **texts, size_t count, bool *code_next,
-                        struct pa_error *err)
+static int scan_command(struct collecting *collecting, const struct pa_node *at, const char **texts,
+                        size_t count, bool *code_next, struct pa_error *err)
 {
 	struct argo_instance *instance = collecting->task->place->inside;
 	int rc = 0;
 
 	for (size_t i = 0; i < count && rc == 0; i++) {
 		const char *text = texts[i];
-		bool code = *code_next || strchr(text, '\n') != NULL;
-		*code_next = announces_code(text);
+		bool code = *code_next || is_code(text);
+		*code_next = pa_data_sets_announces_code(text);
 		/* Values that are put into code are found where the values are. */
 		if (!code)
 			rc = argo_expand(collecting->analysis, instance, text, &text, err);
 		if (rc == 0)
-			rc = scan_text(collecting, text, code, err);
+			rc = pa_data_sets_scan(&collecting->sets, at, text, code, err);
 	}
 	return rc;
 }
@@ -186,21 +131,24 @@ static int scan_container(struct collecting *collecting, const struct pa_contain
                           struct pa_error *err)
 {
 	struct argo_instance *instance = collecting->task->place->inside;
+	const struct pa_node *at =
+	    container->node != NULL ? container->node : collecting->task->place->call->node;
 	bool code_next = false;
-	int rc = scan_command(collecting, container->command, container->command_count, &code_next, err);
+	int rc = scan_command(collecting, at, container->command, container->command_count, &code_next, err);
 
 	if (rc == 0)
-		rc = scan_command(collecting, container->args, container->arg_count, &code_next, err);
+		rc = scan_command(collecting, at, container->args, container->arg_count, &code_next, err);
 	for (size_t i = 0; i < container->env_count && rc == 0; i++) {
-		const char *text = container->env[i].value;
+		const struct pa_environment *variable = &container->env[i];
+		const char *text = variable->value;
 		if (text == NULL)
 			continue;
 		rc = argo_expand(collecting->analysis, instance, text, &text, err);
 		if (rc == 0)
-			rc = scan_text(collecting, text, strchr(text, '\n') != NULL, err);
+			rc = pa_data_sets_scan(&collecting->sets, variable->node, text, is_code(text), err);
 	}
 	if (rc == 0)
-		rc = scan_text(collecting, container->source, true, err);
+		rc = pa_data_sets_scan(&collecting->sets, at, container->source, true, err);
 	return rc;
 }
 
@@ -214,7 +162,8 @@ static int scan_containers(struct collecting *collecting, struct pa_error *err)
 	for (size_t i = 0; i < template->sidecar_count && rc == 0; i++)
 		rc = scan_container(collecting, &template->sidecars[i], err);
 	if (rc == 0)
-		rc = scan_text(collecting, template->resource_manifest, true, err);
+		rc = pa_data_sets_scan(&collecting->sets, template->node, template->resource_manifest, true,
+		                       err);
 	return rc;
 }
 
@@ -223,7 +172,7 @@ static const char *claim_id(struct collecting *collecting, const struct pa_task_
                             const struct pa_volume *volume)
 {
 	struct argo_analysis *analysis = collecting->analysis;
-	struct pa_arena *arena = analysis->budget.arena;
+	struct pa_arena *arena = analysis->findings.budget.arena;
 
 	if (mount->claim != NULL)
 		return pa_arena_printf(arena, "claim:%s", mount->claim);
@@ -240,6 +189,26 @@ static const char *claim_id(struct collecting *collecting, const struct pa_task_
 	return NULL;
 }
 
+/* A folder that an NFS server exports. */
+static int note_export(struct collecting *collecting, const struct pa_volume *volume,
+                       const struct pa_task_mount *mount, struct pa_error *err)
+{
+	const struct pa_node *export = pa_node_get(volume->node, "nfs");
+	const char *server = pa_node_text(pa_node_get(export, "server"));
+	const char *path = pa_node_text(pa_node_get(export, "path"));
+
+	if (server == NULL || path == NULL)
+		return 0;
+	const char *uri = pa_arena_printf(collecting->analysis->findings.budget.arena, "nfs://%s%s%s", server,
+	                                  *path == '/' ? "" : "/", path);
+	int rc =
+	    pa_data_sets_note_uri(&collecting->sets, volume->node, uri, PA_CONFIDENCE_DECLARED, false, err);
+	if (rc == 0 && !mount->read_only)
+		rc = pa_data_sets_note_uri(&collecting->sets, volume->node, uri, PA_CONFIDENCE_DECLARED, true,
+		                           err);
+	return rc;
+}
+
 static int collect_claims(struct collecting *collecting, struct pa_error *err)
 {
 	struct pa_task *model = collecting->model;
@@ -250,24 +219,65 @@ static int collect_claims(struct collecting *collecting, struct pa_error *err)
 		const struct pa_volume *volume = collecting->task->mount_volumes[i];
 		const char *id = claim_id(collecting, mount, volume);
 		bool scratch = mount->created_by != NULL || (volume != NULL && volume->from_claim_template);
-		if (id != NULL)
-			rc = note_data(collecting, id, "directory", true, !mount->read_only, scratch, err);
+		if (volume != NULL && strcmp(volume->kind, "nfs") == 0)
+			rc = note_export(collecting, volume, mount, err);
+		if (id != NULL && rc == 0)
+			rc = pa_data_sets_note(&collecting->sets, volume->node, id, "directory", true,
+			                       !mount->read_only, scratch, err);
+	}
+	return rc;
+}
+
+/* Claims that the pods of a resource mount.  Recursion ends at PA_NODE_MAX_DEPTH. */
+static int note_claims_in(struct collecting *collecting, const struct pa_node *node, struct pa_error *err)
+{
+	const struct pa_node *claim = pa_node_get(node, "persistentVolumeClaim");
+	const char *name = argo_manifest_text(collecting->analysis, pa_node_get(claim, "claimName"));
+	int rc = 0;
+
+	if (name != NULL)
+		rc = pa_data_sets_note(
+		    &collecting->sets, collecting->task->place->inside->template->node,
+		    pa_arena_printf(collecting->analysis->findings.budget.arena, "claim:%s", name),
+		    "directory", true, !pa_node_is_true(pa_node_get(claim, "readOnly")), false, err);
+	for (uint32_t i = 0; node->kind != PA_NODE_SCALAR && i < node->count && rc == 0; i++)
+		rc = note_claims_in(collecting,
+		                    node->kind == PA_NODE_SEQUENCE ? node->items[i] : node->entries[i].value,
+		                    err);
+	return rc;
+}
+
+static int collect_manifest(struct collecting *collecting, struct pa_error *err)
+{
+	struct argo_instance *instance = collecting->task->place->inside;
+	const char *text = instance->template == NULL ? NULL : instance->template->resource_manifest;
+	struct pa_document *documents;
+	size_t count;
+
+	if (text == NULL || strstr(text, "claimName") == NULL)
+		return 0;
+	int rc = argo_read_manifest(collecting->analysis, instance, &documents, &count, err);
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		if (documents[i].root != NULL)
+			rc = note_claims_in(collecting, documents[i].root, err);
 	}
 	return rc;
 }
 
 static int collect_task(struct collecting *collecting, struct pa_error *err)
 {
+	pa_data_sets_begin(&collecting->sets, collecting->model);
 	int rc = collect_claims(collecting, err);
-
-	pa_name_table_init(&collecting->seen, collecting->analysis->budget.arena);
-	collecting->uri_capacity = 0;
+	if (rc == 0)
+		rc = collect_manifest(collecting, err);
 	if (rc == 0)
 		rc = scan_declared(collecting, err);
 	if (rc == 0)
 		rc = scan_parameters(collecting, err);
 	if (rc == 0 && collecting->task->place->inside->template != NULL)
 		rc = scan_containers(collecting, err);
+	if (rc == 0 && collecting->task->place->inside->template != NULL)
+		rc = scan_listed(collecting, err);
 	return rc;
 }
 
@@ -276,13 +286,12 @@ int argo_fill_data(struct argo_analysis *analysis, struct pa_error *err)
 	struct collecting collecting = {.analysis = analysis};
 	int rc = 0;
 
-	pa_name_table_init(&collecting.index, analysis->budget.arena);
+	pa_data_sets_init(&collecting.sets, &analysis->findings);
 	for (size_t i = 0; i < analysis->task_count && rc == 0; i++) {
 		collecting.model = &analysis->models[i];
 		collecting.task = &analysis->tasks[i];
 		rc = collect_task(&collecting, err);
 	}
-	analysis->pipeline->data = collecting.data;
-	analysis->pipeline->data_count = collecting.count;
+	pa_data_sets_finish(&collecting.sets, analysis->pipeline);
 	return rc;
 }

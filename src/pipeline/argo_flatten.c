@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From the entrypoint through every call to the tasks that run, with their ids. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,34 +8,8 @@
 #include "base/node.h"
 #include "pipeline/argo_internal.h"
 
-#define NOTE_BYTES 400
-
 static int enter_place(struct argo_analysis *analysis, struct argo_place *place, const char *id,
                        const char *prefix, unsigned int depth, struct pa_error *err);
-
-int argo_note_unresolved(struct argo_analysis *analysis, const struct pa_node *at, struct pa_error *err,
-                         const char *format, ...)
-{
-	struct pa_arena *arena = analysis->budget.arena;
-	char what[NOTE_BYTES];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(what, sizeof(what), format, arguments);
-	va_end(arguments);
-	int rc = argo_budget_check(&analysis->budget, sizeof(what) + sizeof(struct pa_unresolved), at, err);
-	if (rc < 0)
-		return rc;
-	const char *place = pa_arena_printf(arena, "%s:%u:%u", at->file, at->line, at->column);
-	const char *both = pa_arena_printf(arena, "%s %s", place, what);
-	if (pa_name_table_put(&analysis->unresolved_seen, both, 0) != SIZE_MAX)
-		return 0;
-	analysis->unresolved = pa_arena_grow(arena, analysis->unresolved, analysis->unresolved_count,
-	                                     &analysis->unresolved_capacity, sizeof(*analysis->unresolved));
-	analysis->unresolved[analysis->unresolved_count++] =
-	    (struct pa_unresolved){.what = both + strlen(place) + 1, .at = place};
-	return 0;
-}
 
 static enum pa_task_kind task_kind(const struct pa_template *template)
 {
@@ -64,40 +37,31 @@ static enum pa_task_kind task_kind(const struct pa_template *template)
 	}
 }
 
-/* "name" or "name/template" of a template in another file. */
-static const char *callee_name(struct argo_analysis *analysis, const struct pa_call *call)
-{
-	const char *name = pa_node_text(pa_node_get(call->template_ref, "name"));
-	const char *template = pa_node_text(pa_node_get(call->template_ref, "template"));
+/* What a call calls, its `{{…}}` filled in as far as they are known. */
+struct callee {
+	const struct pa_template *template; /* NULL: not found */
+	const struct pa_workflow *home;     /* the workflow that the template is of */
+	const char *name;                   /* as the file names it: "template" or "workflow/template" */
+	const char *why;                    /* it was not found */
+};
 
-	if (call->template_ref == NULL)
-		return call->template_name != NULL ? call->template_name : call->key;
-	if (name == NULL || template == NULL)
-		return name != NULL ? name : template != NULL ? template : call->key;
-	return pa_arena_printf(analysis->budget.arena, "%s/%s", name, template);
-}
-
-/* The name of each global output that the template makes, to the task. */
-static void index_globals(struct argo_analysis *analysis, const struct pa_template *template, size_t task)
+static int note_unresolved(struct argo_analysis *analysis, const struct pa_call *call,
+                           const struct callee *callee, struct pa_error *err)
 {
-	for (size_t i = 0; i < template->output_parameter_count; i++) {
-		if (template->output_parameters[i].global_name != NULL)
-			pa_name_table_put(&analysis->global_parameters,
-			                  template->output_parameters[i].global_name, task);
-	}
-	for (size_t i = 0; i < template->output_artifact_count; i++) {
-		if (template->output_artifacts[i].global_name != NULL)
-			pa_name_table_put(&analysis->global_artifacts,
-			                  template->output_artifacts[i].global_name, task);
-	}
+	if (callee->template != NULL)
+		return pa_findings_unresolved(&analysis->findings, callee->template->node, err,
+		                              "template %s is of no known type", callee->name);
+	return pa_findings_unresolved(&analysis->findings, call->node, err, "template-ref %s: %s",
+	                              callee->name, callee->why);
 }
 
 static int add_task(struct argo_analysis *analysis, struct argo_place *place, const char *id,
-                    const struct pa_template *template, struct pa_error *err)
+                    const struct callee *callee, struct pa_error *err)
 {
+	const struct pa_template *template = callee->template;
 	const struct pa_call *call = place->call;
-	struct pa_arena *arena = analysis->budget.arena;
-	int rc = argo_budget_check(&analysis->budget, 2 * sizeof(struct pa_task), call->node, err);
+	struct pa_arena *arena = analysis->findings.budget.arena;
+	int rc = pa_budget_check(&analysis->findings.budget, 2 * sizeof(struct pa_task), call->node, err);
 
 	if (rc < 0)
 		return rc;
@@ -110,20 +74,11 @@ static int add_task(struct argo_analysis *analysis, struct argo_place *place, co
 	analysis->tasks[analysis->task_count] = (struct argo_task){.place = place};
 	struct pa_task *model = &analysis->models[analysis->task_count];
 	*model = (struct pa_task){.id = id, .kind = task_kind(template), .role = place->role, .image = ""};
-	model->template_name =
-	    template != NULL && template->name != NULL ? template->name : callee_name(analysis, call);
+	model->template_name = template != NULL && template->name != NULL ? template->name : callee->name;
 	model->line = call->node->line;
 	model->column = call->node->column;
 	place->task = analysis->task_count++;
-	if (template != NULL)
-		index_globals(analysis, template, place->task);
-	if (model->kind != PA_TASK_UNRESOLVED)
-		return 0;
-	if (template != NULL)
-		return argo_note_unresolved(analysis, template->node, err, "template %s is of no known type",
-		                            model->template_name);
-	return argo_note_unresolved(analysis, call->node, err, "template-ref %s",
-	                            callee_name(analysis, call));
+	return model->kind == PA_TASK_UNRESOLVED ? note_unresolved(analysis, call, callee, err) : 0;
 }
 
 /* What the call gives for each input of the template. */
@@ -132,9 +87,9 @@ static void match_arguments(struct argo_analysis *analysis, struct argo_instance
 {
 	const struct pa_template *template = instance->template;
 
-	instance->arguments = pa_arena_array(analysis->budget.arena, template->input_parameter_count,
+	instance->arguments = pa_arena_array(analysis->findings.budget.arena, template->input_parameter_count,
 	                                     sizeof(*instance->arguments));
-	instance->values = pa_arena_array(analysis->budget.arena, template->input_parameter_count,
+	instance->values = pa_arena_array(analysis->findings.budget.arena, template->input_parameter_count,
 	                                  sizeof(*instance->values));
 	for (size_t i = 0; i < call->parameter_count; i++) {
 		size_t index =
@@ -142,8 +97,9 @@ static void match_arguments(struct argo_analysis *analysis, struct argo_instance
 		if (index != SIZE_MAX)
 			instance->arguments[index] = &call->parameters[i];
 	}
-	instance->artifact_arguments = pa_arena_array(analysis->budget.arena, template->input_artifact_count,
-	                                              sizeof(*instance->artifact_arguments));
+	instance->artifact_arguments =
+	    pa_arena_array(analysis->findings.budget.arena, template->input_artifact_count,
+	                   sizeof(*instance->artifact_arguments));
 	for (size_t i = 0; i < call->artifact_count; i++) {
 		size_t index = pa_name_table_get(&instance->graph->input_artifacts, call->artifacts[i].name);
 		if (index != SIZE_MAX)
@@ -166,21 +122,66 @@ static bool calls_itself(const struct argo_instance *scope, const struct pa_temp
 	return false;
 }
 
-static int find_template(struct argo_analysis *analysis, const struct pa_call *call,
-                         const struct pa_template **ret, struct pa_error *err)
+/* A text of a call, filled in. */
+static int expand_name(struct argo_analysis *analysis, struct argo_place *place, const char *text,
+                       const char **ret, struct pa_error *err)
 {
-	*ret = call->inline_template;
-	if (call->inline_template != NULL || call->template_ref != NULL || call->template_name == NULL)
+	*ret = NULL;
+	return text == NULL ? 0 : argo_expand(analysis, place->scope, text, ret, err);
+}
+
+static int find_other(struct argo_analysis *analysis, struct argo_place *place, struct callee *ret,
+                      struct pa_error *err)
+{
+	const struct pa_node *reference = place->call->template_ref;
+	struct argo_template_name wanted = {.cluster =
+	                                        pa_node_is_true(pa_node_get(reference, "clusterScope"))};
+	int rc =
+	    expand_name(analysis, place, pa_node_text(pa_node_get(reference, "name")), &wanted.workflow, err);
+
+	if (rc == 0)
+		rc = expand_name(analysis, place, pa_node_text(pa_node_get(reference, "template")),
+		                 &wanted.template, err);
+	if (rc < 0)
+		return rc;
+	if (wanted.workflow == NULL || wanted.template == NULL) {
+		ret->name = wanted.workflow != NULL ? wanted.workflow : wanted.template;
+		ret->name = ret->name == NULL ? place->call->key : ret->name;
+		ret->why = analysis->missing_reference;
+		if (ret->why == NULL)
+			ret->why = "a templateRef needs a name and a template";
 		return 0;
-	*ret = pa_workflow_find_template(analysis->workflow, call->template_name);
-	if (*ret != NULL || analysis->workflow->template_ref != NULL)
+	}
+	ret->name =
+	    pa_arena_printf(analysis->findings.budget.arena, "%s/%s", wanted.workflow, wanted.template);
+	return argo_library_template(analysis, place->scope->home, &wanted, &ret->home, &ret->template,
+	                             &ret->why, err);
+}
+
+static int find_callee(struct argo_analysis *analysis, struct argo_place *place, struct callee *ret,
+                       struct pa_error *err)
+{
+	const struct pa_call *call = place->call;
+
+	*ret = (struct callee){.home = place->scope->home, .name = call->key, .why = "it has no template"};
+	if (call->template_ref != NULL)
+		return find_other(analysis, place, ret, err);
+	ret->template = call->inline_template;
+	if (call->inline_template != NULL || call->template_name == NULL)
 		return 0;
-	if (strstr(call->template_name, "{{") != NULL) /* chosen by the run */
+	int rc = expand_name(analysis, place, call->template_name, &ret->name, err);
+	if (rc < 0)
+		return rc;
+	ret->template = pa_workflow_find_template(ret->home, ret->name);
+	ret->why = analysis->missing_reference;
+	if (!argo_is_known(ret->name))
+		ret->why = "only a run knows which";
+	if (ret->template != NULL || ret->why != NULL)
 		return 0;
 	return pa_node_error(call->node, err,
 	                     "'%.100s' calls the template '%.100s', which is not in this file; "
 	                     "correct the name, or use a templateRef",
-	                     call->key, call->template_name);
+	                     call->key, ret->name);
 }
 
 /* The condition of a call and of all calls around it: "a", then "(a) && (b)". */
@@ -188,7 +189,7 @@ static void join_condition(struct argo_analysis *analysis, struct argo_place *pl
 {
 	const struct argo_place *around = place->scope->caller;
 	const char *outer = around == NULL ? NULL : around->condition;
-	struct pa_arena *arena = analysis->budget.arena;
+	struct pa_arena *arena = analysis->findings.budget.arena;
 
 	place->condition_count = around == NULL ? 0 : around->condition_count;
 	if (place->condition == NULL) {
@@ -225,10 +226,10 @@ static int init_place(struct argo_analysis *analysis, struct argo_place *place, 
 	join_condition(analysis, place);
 	place->has_loop = call->with_items != NULL || call->with_param != NULL || call->with_sequence != NULL;
 	if (place->has_loop) {
-		place->loop = pa_arena_alloc(analysis->budget.arena, sizeof(*place->loop));
+		place->loop = pa_arena_alloc(analysis->findings.budget.arena, sizeof(*place->loop));
 		place->loop->items = -1;
 	}
-	return argo_budget_check(&analysis->budget, 0, call->node, err);
+	return pa_budget_check(&analysis->findings.budget, 0, call->node, err);
 }
 
 /* One exit handler or hook of `place` (NULL: of the workflow): `<id>/hooks.<name>`. */
@@ -243,7 +244,7 @@ static int add_hook(struct argo_analysis *analysis, struct argo_instance *scope,
 	hook->hook_of = place;
 	hook->kind = strcmp(call->key, "onExit") == 0 ? ARGO_EXIT : ARGO_HOOK;
 	hook->role = hook->kind == ARGO_EXIT ? PA_ROLE_EXIT : PA_ROLE_HOOK;
-	const char *prefix = pa_arena_printf(analysis->budget.arena, "%s/", id);
+	const char *prefix = pa_arena_printf(analysis->findings.budget.arena, "%s/", id);
 	return enter_place(analysis, hook, id, prefix, depth, err);
 }
 
@@ -252,20 +253,34 @@ static size_t hook_count(const char *on_exit, const struct pa_node *hooks)
 	return (on_exit != NULL ? 1 : 0) + (hooks != NULL ? hooks->count : 0);
 }
 
+/* Where the workflow's spec says `key`, as near as can be told: its spec may be merged from two documents. */
+static const struct pa_node *spec_position(const struct pa_workflow *workflow, const char *key)
+{
+	const struct pa_node *spec = pa_node_get(workflow->node, "spec");
+	const struct pa_node *inner = pa_node_get(spec, "workflowSpec");
+	const struct pa_node *at = pa_node_get(inner != NULL ? inner : spec, key);
+
+	if (at != NULL)
+		return at;
+	return spec != NULL ? spec : workflow->node;
+}
+
 static int add_hooks(struct argo_analysis *analysis, struct argo_instance *scope, struct argo_place *place,
                      const char *on_exit, const struct pa_node *hooks, const char *prefix, unsigned int depth,
                      struct pa_error *err)
 {
-	struct pa_arena *arena = analysis->budget.arena;
+	struct pa_arena *arena = analysis->findings.budget.arena;
 	int rc = 0;
 
 	if (on_exit != NULL) {
 		struct pa_call *call = pa_arena_alloc(arena, sizeof(*call));
 		*call = (struct pa_call){.key = "onExit", .template_name = on_exit};
-		call->node = place == NULL ? analysis->workflow->node : place->call->node;
+		call->node = place == NULL ? spec_position(analysis->workflow, "onExit") : place->call->node;
 		if (place == NULL) {
 			call->parameters = scope->places[0].call->parameters;
 			call->parameter_count = scope->places[0].call->parameter_count;
+			call->artifacts = analysis->workflow->artifacts;
+			call->artifact_count = analysis->workflow->artifact_count;
 		}
 		rc = add_hook(analysis, scope, place, call, pa_arena_printf(arena, "%sonExit", prefix), depth,
 		              err);
@@ -285,12 +300,13 @@ static int enter_calls(struct argo_analysis *analysis, struct argo_instance *ins
                        struct pa_error *err)
 {
 	const struct pa_template *template = instance->template;
-	struct pa_arena *arena = analysis->budget.arena;
+	struct pa_arena *arena = analysis->findings.budget.arena;
 	size_t room = template->call_count;
 
 	for (size_t i = 0; i < template->call_count; i++)
 		room += hook_count(template->calls[i].on_exit, template->calls[i].hooks);
-	int rc = argo_budget_check(&analysis->budget, room * sizeof(*instance->places), template->node, err);
+	int rc = pa_budget_check(&analysis->findings.budget, room * sizeof(*instance->places), template->node,
+	                         err);
 	if (rc < 0)
 		return rc;
 	instance->places = pa_arena_array(arena, room, sizeof(*instance->places));
@@ -316,21 +332,24 @@ static int enter_calls(struct argo_analysis *analysis, struct argo_instance *ins
 static int enter_place(struct argo_analysis *analysis, struct argo_place *place, const char *id,
                        const char *prefix, unsigned int depth, struct pa_error *err)
 {
-	const struct pa_template *template;
-	int rc = find_template(analysis, place->call, &template, err);
+	struct callee callee;
+	int rc = find_callee(analysis, place, &callee, err);
 
 	if (rc < 0)
 		return rc;
+	const struct pa_template *template = callee.template;
 	if (depth > PA_ANALYZE_MAX_NESTING)
 		return pa_node_error(place->call->node, err,
 		                     "DAGs nested deeper than %d levels; flatten them",
 		                     PA_ANALYZE_MAX_NESTING);
 	if (template != NULL && calls_itself(place->scope, template))
-		return argo_note_unresolved(analysis, place->call->node, err,
-		                            "recursion: %s calls %s again; how often is known only in a run",
-		                            id, template->name == NULL ? "itself" : template->name);
-	struct argo_instance *instance = pa_arena_alloc(analysis->budget.arena, sizeof(*instance));
+		return pa_findings_unresolved(
+		    &analysis->findings, place->call->node, err,
+		    "recursion: %s calls %s again; how often is known only in a run", id,
+		    template->name == NULL ? "itself" : template->name);
+	struct argo_instance *instance = pa_arena_alloc(analysis->findings.budget.arena, sizeof(*instance));
 	instance->template = template;
+	instance->home = callee.home;
 	instance->caller = place;
 	instance->prefix = prefix;
 	place->inside = instance;
@@ -339,17 +358,21 @@ static int enter_place(struct argo_analysis *analysis, struct argo_place *place,
 		if (rc < 0)
 			return rc;
 		match_arguments(analysis, instance, place->call);
+		rc = argo_graph_with_target(analysis, instance, err);
+		if (rc < 0)
+			return rc;
+		argo_index_globals(analysis, place, template);
 	}
 	if (is_nested(template))
 		return enter_calls(analysis, instance, depth + 1, err);
-	return add_task(analysis, place, id, template, err);
+	return add_task(analysis, place, id, &callee, err);
 }
 
 /* The workflow's arguments, as the call of its entrypoint gives them on. */
 static void root_arguments(struct argo_analysis *analysis, struct pa_call *call)
 {
 	const struct pa_workflow *workflow = analysis->workflow;
-	struct pa_arena *arena = analysis->budget.arena;
+	struct pa_arena *arena = analysis->findings.budget.arena;
 
 	call->parameters = pa_arena_array(arena, workflow->parameter_count, sizeof(*call->parameters));
 	call->parameter_count = workflow->parameter_count;
@@ -367,7 +390,8 @@ static void root_arguments(struct argo_analysis *analysis, struct pa_call *call)
 static size_t find_roots(struct argo_analysis *analysis, const char **names)
 {
 	const struct pa_workflow *workflow = analysis->workflow;
-	bool *called = pa_arena_array(analysis->budget.arena, workflow->template_count, sizeof(*called));
+	bool *called =
+	    pa_arena_array(analysis->findings.budget.arena, workflow->template_count, sizeof(*called));
 	size_t count = 0;
 
 	for (size_t i = 0; i < workflow->template_count; i++) {
@@ -391,16 +415,16 @@ static size_t find_roots(struct argo_analysis *analysis, const char **names)
 static int check_entrypoint(struct argo_analysis *analysis, struct pa_error *err)
 {
 	const struct pa_workflow *workflow = analysis->workflow;
-	const struct pa_node *spec = pa_node_get(workflow->node, "spec");
 
 	if (workflow->entrypoint != NULL && workflow->template_ref == NULL &&
 	    pa_workflow_find_template(workflow, workflow->entrypoint) == NULL)
-		return pa_node_error(spec, err,
+		return pa_node_error(spec_position(workflow, "entrypoint"), err,
 		                     "the entrypoint '%.100s' is no template of this file; correct it, or "
 		                     "add the template",
 		                     workflow->entrypoint);
 	if (workflow->template_count == 0 && workflow->template_ref == NULL)
-		return pa_node_error(spec, err, "the %s has no templates; add them", workflow->kind);
+		return pa_node_error(spec_position(workflow, "templates"), err,
+		                     "the %s has no templates; add them", workflow->kind);
 	return 0;
 }
 
@@ -409,7 +433,7 @@ static size_t root_names(struct argo_analysis *analysis, const char ***ret)
 {
 	const struct pa_workflow *workflow = analysis->workflow;
 	const char **names =
-	    pa_arena_array(analysis->budget.arena, workflow->template_count + 1, sizeof(*names));
+	    pa_arena_array(analysis->findings.budget.arena, workflow->template_count + 1, sizeof(*names));
 	size_t count = 1;
 
 	*ret = names;
@@ -427,7 +451,7 @@ static int enter_root(struct argo_analysis *analysis, const struct pa_call *argu
                       bool alone, struct pa_error *err)
 {
 	const struct pa_workflow *workflow = analysis->workflow;
-	struct pa_arena *arena = analysis->budget.arena;
+	struct pa_arena *arena = analysis->findings.budget.arena;
 	struct argo_place *place = &analysis->root->places[analysis->root->place_count++];
 	const struct pa_template *template = pa_workflow_find_template(workflow, name);
 	struct pa_call *call = pa_arena_alloc(arena, sizeof(*call));
@@ -447,7 +471,7 @@ static int enter_root(struct argo_analysis *analysis, const struct pa_call *argu
 int argo_flatten(struct argo_analysis *analysis, struct pa_error *err)
 {
 	const struct pa_workflow *workflow = analysis->workflow;
-	struct pa_arena *arena = analysis->budget.arena;
+	struct pa_arena *arena = analysis->findings.budget.arena;
 	struct pa_call arguments = {0};
 	const char **names;
 	int rc = check_entrypoint(analysis, err);
@@ -456,11 +480,13 @@ int argo_flatten(struct argo_analysis *analysis, struct pa_error *err)
 		return rc;
 	size_t count = root_names(analysis, &names);
 	size_t room = count + hook_count(workflow->on_exit, workflow->hooks);
-	rc = argo_budget_check(&analysis->budget, room * sizeof(struct argo_place), workflow->node, err);
+	rc = pa_budget_check(&analysis->findings.budget, room * sizeof(struct argo_place), workflow->node,
+	                     err);
 	if (rc < 0)
 		return rc;
 	root_arguments(analysis, &arguments);
 	analysis->root = pa_arena_alloc(arena, sizeof(*analysis->root));
+	analysis->root->home = workflow;
 	analysis->root->places = pa_arena_array(arena, room, sizeof(*analysis->root->places));
 	for (size_t i = 0; i < count && rc == 0; i++)
 		rc = enter_root(analysis, &arguments, names[i], count == 1, err);

@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Working out an Argo workflow: the structures that the steps of the analysis share.
  *
+ *   argo_library.c    all Argo documents of all texts, by kind and name
+ *   argo_merge.c      a Workflow and the WorkflowTemplate that it runs, as one
+ *   argo.c            the steps, one after the other
  *   argo_graph.c      per template: what each call waits for, and an order without cycles
  *   argo_flatten.c    every call on every way from the entrypoint: instances, tasks, ids
  *   argo_order.c      instances to `after`
  *   argo_reference.c  `{{…}}` taken apart
  *   argo_value.c      values that the file gives
  *   argo_origin.c     where the others come from
+ *   argo_global.c     outputs with a globalName, and which of them a reader gets
+ *   argo_loop.c       loops: items, and who makes them
  *   argo_task.c       a template and its call to a task of the model
+ *   argo_settings.c   hyper-parameters, resources, retries, caching
+ *   argo_manifest.c   what resource templates create
  *   argo_claims.c     volumes to claims, and who creates them
  *   argo_data.c       URIs and claims to data sets
+ *   argo_explain.c    where each fact about one task came from
  *
  * An *instance* is one use of a template; a *place* is one call in one instance of a DAG or of steps, and
  * owns the instance of what it calls.  The outermost instance is the workflow itself: its places are
@@ -21,10 +29,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #include "pipeline/analyze.h"
 #include "pipeline/argo_read_internal.h"
+#include "pipeline/call_order_internal.h"
 #include "pipeline/model.h"
 #include "pipeline/name_table_internal.h"
 #include "pipeline/workflow.h"
@@ -33,27 +41,36 @@
 #define ARGO_MAX_REFERENCE_DEPTH 300  /* values that stand for values */
 #define ARGO_MAX_MOUNTS          1000 /* of one task */
 
-/* A set of tasks by index, ascending. */
-struct argo_set {
-	size_t *tasks;
-	size_t count;
-	const char **ids; /* made when first asked for */
+struct pa_document;
+
+/* One Argo document of those that are analysed together. */
+struct argo_known {
+	const struct pa_node *root;
+	size_t document;
+	const char *name_space;       /* NULL: not said */
+	struct pa_workflow *workflow; /* NULL: it has an error */
+	const char *error;            /* NULL: none */
+	size_t next;                  /* another of its kind and name; SIZE_MAX: none */
 };
 
-/* What one call of a template waits for, as indexes of calls of the same template. */
-struct argo_waits {
-	size_t *calls;
-	size_t count;
-	size_t capacity;
+/* Templates are read once, whoever calls them, and so are their graphs made. */
+struct argo_library {
+	struct pa_arena *arena;
+	struct pa_name_table index; /* "kind name" to the first of them */
+	struct argo_known *known;
+	size_t count, capacity;
+	size_t template_number_count;
+	struct argo_graph **graphs; /* by template number; NULL until asked for */
+	size_t graph_capacity;
 };
 
 /* Facts of one template that hold in all its instances. */
 struct argo_graph {
 	struct pa_name_table calls;
-	struct argo_waits *waits;
-	size_t *order;  /* calls, each behind all that it waits for */
-	bool *last;     /* no other call waits for it */
-	bool *left_out; /* by dag.target */
+	struct pa_call_waits *waits; /* indexes of calls of the same template */
+	size_t *order;               /* calls, each behind all that it waits for */
+	bool *last;                  /* no other call waits for it */
+	bool *left_out;              /* by dag.target */
 	struct pa_name_table input_parameters, input_artifacts;
 	struct pa_name_table output_parameters, output_artifacts;
 };
@@ -76,6 +93,7 @@ struct argo_value {
 
 struct argo_instance {
 	const struct pa_template *template; /* NULL: the workflow itself, or no template was found */
+	const struct pa_workflow *home;     /* whose templates the names in it mean */
 	struct argo_graph *graph;           /* NULL likewise */
 	struct argo_place *caller;          /* NULL for the workflow itself */
 	struct argo_place *places;
@@ -102,9 +120,17 @@ struct argo_place {
 	size_t condition_count;
 	struct pa_loop *loop; /* of this call or the next around it; NULL: none */
 	struct argo_origins loop_origins;
-	bool has_loop;           /* this call is the loop */
-	struct argo_set *before; /* tasks that end before it starts */
-	struct argo_set *ends;   /* tasks that end it */
+	bool has_loop;              /* this call is the loop */
+	struct pa_task_set *before; /* tasks that end before it starts */
+	struct pa_task_set *ends;   /* tasks that end it */
+};
+
+/* An output with a globalName. */
+struct argo_global {
+	const struct argo_place *place;
+	const char *output;
+	size_t next; /* another of that globalName; SIZE_MAX: none */
+	size_t last; /* of that globalName; right in the first */
 };
 
 struct argo_task {
@@ -115,16 +141,18 @@ struct argo_task {
 };
 
 struct argo_analysis {
-	struct argo_budget budget;
+	struct pa_findings findings;
 	struct argo_reader reader;
+	struct argo_library *library;
 	struct pa_pipeline *pipeline;
 	struct pa_workflow *workflow;
-	struct argo_graph **graphs; /* by template number; NULL until asked for */
-	size_t graph_capacity;
+	const char *missing_reference; /* why the spec of its workflowTemplateRef was not found; or NULL */
+	const struct pa_workflow **adopted; /* workflows of others, with the defaults of `workflow` */
+	size_t adopted_count, adopted_capacity;
+	struct pa_name_table adopted_index; /* number in the library to index in adopted */
 	struct argo_instance *root;
 	size_t call_count;      /* after expansion */
 	size_t reference_depth; /* of values that are being looked up inside each other */
-	size_t edge_count;
 
 	struct argo_task *tasks; /* parallel to pipeline->tasks */
 	size_t task_count, task_capacity;
@@ -132,22 +160,50 @@ struct argo_analysis {
 	size_t model_capacity;
 	struct pa_name_table *task_index;                         /* id to index; the pipeline keeps it */
 	struct pa_name_table parameter_index;                     /* pipeline parameters */
-	struct pa_name_table global_parameters, global_artifacts; /* globalName to index of task */
-	struct pa_unresolved *unresolved;
-	size_t unresolved_count, unresolved_capacity;
-	struct pa_name_table unresolved_seen;
-	struct argo_set nothing; /* the set of no tasks */
-	uint32_t *stamps;        /* argo_order.c: which union a task is in already */
-	uint32_t stamp;
+	struct pa_name_table global_parameters, global_artifacts; /* globalName to index in globals */
+	struct argo_global *globals;
+	size_t global_count, global_capacity, global_visits;
+	struct pa_task_sets sets;
 };
 
-/* Adds to `unresolved`, once for each text and position. */
-int argo_note_unresolved(struct argo_analysis *analysis, const struct pa_node *at, struct pa_error *err,
-                         const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* argo_library.c */
+void argo_library_init(struct argo_library *library, struct pa_arena *arena);
+/* Reads the document, an error of which it keeps; the number that it has from then on. */
+size_t argo_library_add(struct argo_library *library, const struct pa_budget *budget,
+                        const struct pa_document *document);
+/* The document of this kind and name, as a workflow means it: one in the same text, else in a file of the same
+ * folder, else anywhere, but never in another namespace.  NULL, and why: none, it has an error, or two are equally
+ * near. */
+const struct argo_known *argo_library_find(const struct argo_library *library, const struct pa_workflow *from,
+                                           const char *kind, const char *name, const char **ret_why);
+struct argo_template_name {
+	const char *workflow, *template;
+	bool cluster;
+};
+/* The template that a templateRef in `from` means, and the workflow that it is of; NULL, and why. */
+int argo_library_template(struct argo_analysis *analysis, const struct pa_workflow *from,
+                          const struct argo_template_name *wanted, const struct pa_workflow **ret_home,
+                          const struct pa_template **ret, const char **ret_why, struct pa_error *err);
+
+/* argo_merge.c: the workflow to run; the document's own when it refers to none, or to one that is missing. */
+int argo_merge_reference(struct argo_analysis *analysis, const struct argo_known *known,
+                         struct pa_workflow **ret, const char **ret_why, struct pa_error *err);
+
+/* argo.c */
+int argo_analyze(struct argo_library *library, size_t number, const struct pa_budget *budget,
+                 const struct pa_analyze_options *options, struct pa_pipeline *ret, struct pa_error *err);
+bool argo_has_prefixed_key(const struct pa_node *map, const char *prefix);
+
+/* argo_explain.c */
+int argo_explain(struct argo_analysis *analysis, struct pa_error *err);
 
 /* argo_graph.c */
 int argo_graph_of(struct argo_analysis *analysis, const struct pa_template *template, struct argo_graph **ret,
                   struct pa_error *err);
+
+/* dag.target can differ from one use of a DAG to the next: the instance gets a graph of its own for it. */
+int argo_graph_with_target(struct argo_analysis *analysis, struct argo_instance *instance,
+                           struct pa_error *err);
 
 /* argo_flatten.c */
 int argo_flatten(struct argo_analysis *analysis, struct pa_error *err);
@@ -205,11 +261,42 @@ int argo_origins_of_argument(struct argo_analysis *analysis, struct argo_place *
                              const struct pa_artifact *artifact, struct argo_origins *origins,
                              struct pa_error *err);
 
+/* argo_global.c */
+/* The outputs of a template that all of the workflow may name. */
+void argo_index_globals(struct argo_analysis *analysis, const struct argo_place *place,
+                        const struct pa_template *template);
+/* Of several writers of a globalName leaves those whose output a reader can get. */
+void argo_keep_last_writers(struct argo_analysis *analysis, const struct argo_place *reader,
+                            struct argo_origins *writers);
+
 /* argo_task.c */
+struct argo_filling {
+	struct argo_analysis *analysis;
+	struct argo_place *place;
+	struct argo_instance *instance;
+	const struct pa_template *template; /* NULL: unresolved */
+	struct pa_task *task;
+};
 int argo_fill_tasks(struct argo_analysis *analysis, struct pa_error *err);
+
+/* argo_loop.c: the loops of all calls in and below an instance; before tasks look at them. */
+int argo_fill_loops(struct argo_analysis *analysis, struct argo_instance *instance, struct pa_error *err);
+
+/* argo_settings.c */
+int argo_fill_hyperparameters(struct argo_filling *filling, struct pa_error *err);
+int argo_fill_settings(struct argo_filling *filling, struct pa_error *err);
+/* What said so; NULL: a rule. */
+const struct pa_node *argo_hyperparameter_position(const struct pa_template *template);
+const struct pa_node *argo_caching_position(const struct pa_template *template);
 
 /* argo_claims.c */
 int argo_fill_mounts(struct argo_analysis *analysis, struct pa_error *err);
+
+/* argo_manifest.c: the documents of a resource's manifest; none where it cannot be read before the run. */
+int argo_read_manifest(struct argo_analysis *analysis, struct argo_instance *instance,
+                       struct pa_document **ret, size_t *ret_count, struct pa_error *err);
+/* The text of a node of such a document. */
+const char *argo_manifest_text(struct argo_analysis *analysis, const struct pa_node *node);
 
 /* argo_data.c */
 int argo_fill_data(struct argo_analysis *analysis, struct pa_error *err);

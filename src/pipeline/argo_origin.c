@@ -12,7 +12,8 @@ struct search {
 	struct argo_instance *instance; /* the text is seen from inside it */
 	struct argo_place *item;        /* the call whose loop `item` is of, or NULL */
 	struct argo_origins *origins;
-	bool referred; /* there was a reference to an input, a task or an item */
+	bool referred;  /* there was a reference to an input, a task or an item */
+	bool artifacts; /* only artifacts count: others in the expression choose among them */
 };
 
 static bool same_text(const char *a, const char *b)
@@ -42,10 +43,10 @@ static int add_origin(const struct search *search, struct pa_origin origin, stru
 	if (origins->count == ARGO_MAX_ORIGINS)
 		return pa_node_error(search_position(search), err,
 		                     "one value comes from more than %d places; split it", ARGO_MAX_ORIGINS);
-	origins->items = pa_arena_grow(search->analysis->budget.arena, origins->items, origins->count,
-	                               &origins->capacity, sizeof(*origins->items));
+	origins->items = pa_arena_grow(search->analysis->findings.budget.arena, origins->items,
+	                               origins->count, &origins->capacity, sizeof(*origins->items));
 	origins->items[origins->count++] = origin;
-	return argo_budget_check(&search->analysis->budget, 0, search_position(search), err);
+	return pa_budget_check(&search->analysis->findings.budget, 0, search_position(search), err);
 }
 
 static int add_origins(const struct search *search, const struct argo_origins *from, struct pa_error *err)
@@ -61,7 +62,8 @@ static int visit_reference(void *context, const struct argo_reference *reference
 
 static int search_expression(struct search *search, const char *expression, struct pa_error *err)
 {
-	return argo_expression_each(search->analysis->budget.arena, expression, visit_reference, search, err);
+	return argo_expression_each(search->analysis->findings.budget.arena, expression, visit_reference,
+	                            search, err);
 }
 
 /* A text's references; with none, the text itself is a constant. */
@@ -78,7 +80,7 @@ static int search_text(struct search *search, const char *text, struct pa_error 
 		                     "values refer to values more than %d times over; shorten the chain",
 		                     ARGO_MAX_REFERENCE_DEPTH);
 	search->analysis->reference_depth++;
-	rc = argo_reference_each(search->analysis->budget.arena, text, visit_reference, search, err);
+	rc = argo_reference_each(search->analysis->findings.budget.arena, text, visit_reference, search, err);
 	search->analysis->reference_depth--;
 	if (rc < 0)
 		return rc;
@@ -98,7 +100,7 @@ int argo_origins_of_text(struct argo_analysis *analysis, struct argo_instance *i
                          struct argo_place *item, const char *text, struct argo_origins *origins,
                          struct pa_error *err)
 {
-	struct search search = {analysis, instance, item, origins, false};
+	struct search search = {analysis, instance, item, origins, false, false};
 
 	return search_text(&search, text, err);
 }
@@ -109,8 +111,10 @@ static int search_artifact(struct search *search, const struct pa_artifact *arti
 
 	if (artifact->from != NULL)
 		return search_text(search, artifact->from, err);
-	if (artifact->from_expression != NULL)
+	if (artifact->from_expression != NULL) {
+		search->artifacts = true;
 		return search_expression(search, artifact->from_expression, err);
+	}
 	if (artifact->raw != NULL)
 		return search_text(search, artifact->raw, err);
 	if (artifact->uri == NULL)
@@ -121,15 +125,15 @@ static int search_artifact(struct search *search, const struct pa_artifact *arti
 
 static bool artifact_has_source(const struct pa_artifact *artifact)
 {
-	return artifact != NULL && (artifact->from != NULL || artifact->from_expression != NULL ||
-	                            artifact->raw != NULL || artifact->uri != NULL);
+	return artifact != NULL &&
+	       (artifact->from != NULL || artifact->from_expression != NULL || artifact->located);
 }
 
 int argo_origins_of_argument(struct argo_analysis *analysis, struct argo_place *place,
                              const struct pa_artifact *artifact, struct argo_origins *origins,
                              struct pa_error *err)
 {
-	struct search search = {analysis, place->scope, place, origins, false};
+	struct search search = {analysis, place->scope, place, origins, false, false};
 
 	return search_artifact(&search, artifact, err);
 }
@@ -141,7 +145,7 @@ int argo_origins_of_parameter(struct argo_analysis *analysis, struct argo_instan
 
 	if (instance->parameter_origins == NULL)
 		instance->parameter_origins =
-		    pa_arena_array(analysis->budget.arena, template->input_parameter_count,
+		    pa_arena_array(analysis->findings.budget.arena, template->input_parameter_count,
 		                   sizeof(*instance->parameter_origins));
 	struct argo_origins *origins = &instance->parameter_origins[index];
 	*ret = origins;
@@ -149,7 +153,7 @@ int argo_origins_of_parameter(struct argo_analysis *analysis, struct argo_instan
 		return 0;
 	origins->busy = true;
 	const struct pa_parameter *argument = instance->arguments[index];
-	struct search search = {analysis, instance, NULL, origins, false};
+	struct search search = {analysis, instance, NULL, origins, false, false};
 	int rc;
 	if (argument == NULL) {
 		rc = search_text(&search, template->input_parameters[index].value, err);
@@ -172,7 +176,7 @@ int argo_origins_of_artifact(struct argo_analysis *analysis, struct argo_instanc
 
 	if (instance->artifact_origins == NULL)
 		instance->artifact_origins =
-		    pa_arena_array(analysis->budget.arena, template->input_artifact_count,
+		    pa_arena_array(analysis->findings.budget.arena, template->input_artifact_count,
 		                   sizeof(*instance->artifact_origins));
 	struct argo_origins *origins = &instance->artifact_origins[index];
 	*ret = origins;
@@ -180,7 +184,7 @@ int argo_origins_of_artifact(struct argo_analysis *analysis, struct argo_instanc
 		return 0;
 	origins->busy = true;
 	const struct pa_artifact *artifact = instance->artifact_arguments[index];
-	struct search search = {analysis, instance, NULL, origins, false};
+	struct search search = {analysis, instance, NULL, origins, false, false};
 	if (artifact_has_source(artifact)) {
 		search.instance = instance->caller->scope;
 		search.item = instance->caller;
@@ -213,7 +217,8 @@ static int search_item(const struct search *search, struct pa_error *err)
 	if (place == NULL || !place->has_loop)
 		return 0;
 	if (!place->loop_origins.done && !place->loop_origins.busy) {
-		struct search list = {search->analysis, place->scope, NULL, &place->loop_origins, false};
+		struct search list = {search->analysis,     place->scope, NULL,
+		                      &place->loop_origins, false,        false};
 		place->loop_origins.busy = true;
 		rc = search_loop(&list, place->call, err);
 		place->loop_origins.busy = false;
@@ -261,14 +266,14 @@ static int search_nested_output(const struct search *search, struct argo_instanc
 	if (reference->kind == ARGO_TASK_RESULT)
 		return 0;
 	if (index == SIZE_MAX)
-		return argo_note_unresolved(
-		    search->analysis, search_position(search), err, "%s has no output %s",
+		return pa_findings_unresolved(
+		    &search->analysis->findings, search_position(search), err, "%s has no output %s",
 		    template->name == NULL ? "the DAG" : template->name, reference->name);
 	if (*memo == NULL)
-		*memo = pa_arena_array(search->analysis->budget.arena, count, sizeof(**memo));
+		*memo = pa_arena_array(search->analysis->findings.budget.arena, count, sizeof(**memo));
 	struct argo_origins *origins = &(*memo)[index];
 	if (!origins->done && !origins->busy) {
-		struct search inner = {search->analysis, inside, NULL, origins, false};
+		struct search inner = {search->analysis, inside, NULL, origins, false, false};
 		origins->busy = true;
 		if (artifact) {
 			rc = search_artifact(&inner, &template->output_artifacts[index], err);
@@ -286,13 +291,9 @@ static int search_nested_output(const struct search *search, struct argo_instanc
 	return rc < 0 ? rc : add_origins(search, origins, err);
 }
 
-static int search_task(const struct search *search, const struct argo_reference *reference,
-                       struct pa_error *err)
+static int search_output(const struct search *search, const struct argo_place *place,
+                         const struct argo_reference *reference, struct pa_error *err)
 {
-	const struct argo_place *place = find_place(search->instance, reference->task);
-
-	if (place == NULL || place->inside == NULL)
-		return 0;
 	if (place->task == SIZE_MAX)
 		return search_nested_output(search, place->inside, reference, err);
 	return add_origin(search,
@@ -302,32 +303,49 @@ static int search_task(const struct search *search, const struct argo_reference 
 	                  err);
 }
 
-/* `workflow.outputs.…`: the task whose output has this globalName. */
+static int search_task(const struct search *search, const struct argo_reference *reference,
+                       struct pa_error *err)
+{
+	const struct argo_place *place = find_place(search->instance, reference->task);
+
+	if (place == NULL || place->inside == NULL)
+		return 0;
+	return search_output(search, place, reference, err);
+}
+
+/* `workflow.outputs.…`: the output that has this globalName, of a task or of a DAG. */
 static int search_global(const struct search *search, const struct argo_reference *reference,
                          struct pa_error *err)
 {
 	bool artifact = reference->kind == ARGO_GLOBAL_ARTIFACT;
 	struct argo_analysis *analysis = search->analysis;
-	size_t task = pa_name_table_get(artifact ? &analysis->global_artifacts : &analysis->global_parameters,
-	                                reference->name);
+	const struct pa_name_table *table =
+	    artifact ? &analysis->global_artifacts : &analysis->global_parameters;
+	size_t index = pa_name_table_get(table, reference->name);
+	int rc = 0;
 
-	if (task == SIZE_MAX)
-		return argo_note_unresolved(analysis, search_position(search), err,
-		                            "no output has the globalName %s", reference->name);
-	const struct pa_template *template = analysis->tasks[task].place->inside->template;
-	const char *output = reference->name;
-	for (size_t i = 0; artifact && i < template->output_artifact_count; i++) {
-		if (same_text(template->output_artifacts[i].global_name, reference->name))
-			output = template->output_artifacts[i].name;
+	if (index == SIZE_MAX)
+		return pa_findings_unresolved(&analysis->findings, search_position(search), err,
+		                              "no output has the globalName %s", reference->name);
+	size_t count = 0;
+	for (size_t i = index; i != SIZE_MAX && count <= ARGO_MAX_ORIGINS; i = analysis->globals[i].next)
+		count++;
+	if (count > ARGO_MAX_ORIGINS)
+		return pa_findings_unresolved(&analysis->findings, search_position(search), err,
+		                              "more than %d outputs have the globalName %s", ARGO_MAX_ORIGINS,
+		                              reference->name);
+	struct argo_origins writers = {0};
+	struct search found = {analysis, search->instance, search->item, &writers, false, false};
+	for (; index != SIZE_MAX && rc == 0; index = analysis->globals[index].next) {
+		const struct argo_global *global = &analysis->globals[index];
+		struct argo_reference output = {.kind = artifact ? ARGO_TASK_ARTIFACT : ARGO_TASK_PARAMETER,
+		                                .name = global->output};
+		rc = search_output(&found, global->place, &output, err);
 	}
-	for (size_t i = 0; !artifact && i < template->output_parameter_count; i++) {
-		if (same_text(template->output_parameters[i].global_name, reference->name))
-			output = template->output_parameters[i].name;
-	}
-	return add_origin(
-	    search,
-	    (struct pa_origin){.kind = PA_ORIGIN_TASK, .task = analysis->models[task].id, .output = output},
-	    err);
+	const struct argo_place *reader = search->item != NULL ? search->item : search->instance->caller;
+	if (rc == 0 && reader != NULL)
+		argo_keep_last_writers(analysis, reader, &writers);
+	return rc < 0 ? rc : add_origins(search, &writers, err);
 }
 
 static int search_input(const struct search *search, const struct argo_reference *reference,
@@ -343,8 +361,8 @@ static int search_input(const struct search *search, const struct argo_reference
 	                                          : &instance->graph->input_parameters,
 	                                 reference->name);
 	if (index == SIZE_MAX)
-		return argo_note_unresolved(
-		    search->analysis, search_position(search), err, "%s has no input %s",
+		return pa_findings_unresolved(
+		    &search->analysis->findings, search_position(search), err, "%s has no input %s",
 		    instance->template->name == NULL ? "the template" : instance->template->name,
 		    reference->name);
 	int rc = artifact ? argo_origins_of_artifact(search->analysis, instance, index, &origins, err)
@@ -352,10 +370,21 @@ static int search_input(const struct search *search, const struct argo_reference
 	return rc < 0 ? rc : add_origins(search, origins, err);
 }
 
+static int search_workflow_parameter(const struct search *search, const char *name, struct pa_error *err)
+{
+	struct argo_analysis *analysis = search->analysis;
+	int rc = add_origin(search, (struct pa_origin){.kind = PA_ORIGIN_PARAMETER, .text = name}, err);
+
+	if (rc < 0 || pa_name_table_get(&analysis->parameter_index, name) != SIZE_MAX)
+		return rc;
+	return pa_findings_unresolved(&analysis->findings, search_position(search), err,
+	                              "the pipeline has no parameter %s", name);
+}
+
 static int search_workflow_artifact(const struct search *search, const char *name, struct pa_error *err)
 {
 	const struct pa_workflow *workflow = search->analysis->workflow;
-	struct search outer = {search->analysis, search->analysis->root, NULL, search->origins, false};
+	struct search outer = {search->analysis, search->analysis->root, NULL, search->origins, false, false};
 
 	for (size_t i = 0; i < workflow->artifact_count; i++) {
 		if (strcmp(workflow->artifacts[i].name, name) == 0)
@@ -370,6 +399,10 @@ static int visit_reference(void *context, const struct argo_reference *reference
 
 	if (reference->kind != ARGO_OTHER)
 		search->referred = true;
+	if (search->artifacts && reference->kind != ARGO_INPUT_ARTIFACT &&
+	    reference->kind != ARGO_TASK_ARTIFACT && reference->kind != ARGO_WORKFLOW_ARTIFACT &&
+	    reference->kind != ARGO_GLOBAL_ARTIFACT)
+		return 0;
 	switch (reference->kind) {
 	case ARGO_INPUT_PARAMETER:
 	case ARGO_INPUT_ARTIFACT:
@@ -379,8 +412,7 @@ static int visit_reference(void *context, const struct argo_reference *reference
 	case ARGO_TASK_RESULT:
 		return search_task(search, reference, err);
 	case ARGO_WORKFLOW_PARAMETER:
-		return add_origin(
-		    search, (struct pa_origin){.kind = PA_ORIGIN_PARAMETER, .text = reference->name}, err);
+		return search_workflow_parameter(search, reference->name, err);
 	case ARGO_WORKFLOW_ARTIFACT:
 		return search_workflow_artifact(search, reference->name, err);
 	case ARGO_GLOBAL_PARAMETER:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls, templates and the Workflow itself. */
+/* Templates and the Workflow itself. */
 #include "pipeline/argo_read_internal.h"
 
 #include <string.h>
@@ -20,127 +20,6 @@ static void make_optional(struct pa_template *template)
 		                               strcmp(artifact->name, "mlpipeline-metrics") == 0))
 			artifact->optional = true;
 	}
-}
-
-static int read_template(struct argo_reader *reader, const struct pa_node *node, bool named,
-                         struct pa_template *ret, struct pa_error *err);
-
-static int read_arguments(struct argo_reader *reader, const struct pa_node *node, struct pa_call *call,
-                          struct pa_error *err)
-{
-	const struct pa_node *arguments;
-	int rc = argo_read_mapping(node, "arguments", &arguments, err);
-
-	if (rc == 0)
-		rc = argo_read_parameters(reader, pa_node_get(arguments, "parameters"), &call->parameters,
-		                          &call->parameter_count, err);
-	if (rc == 0)
-		rc = argo_read_artifacts(reader, pa_node_get(arguments, "artifacts"), &call->artifacts,
-		                         &call->artifact_count, err);
-	return rc;
-}
-
-static int read_loop(struct argo_reader *reader, const struct pa_node *node, struct pa_call *call,
-                     struct pa_error *err)
-{
-	const struct pa_node *items = pa_node_get(node, "withItems");
-	int rc = argo_read_value(reader, node, "withParam", &call->with_param, err);
-
-	if (rc == 0)
-		rc = argo_read_mapping(node, "withSequence", &call->with_sequence, err);
-	if (rc < 0 || pa_node_is_null(items))
-		return rc;
-	if (pa_node_is_sequence(items))
-		call->with_items = items;
-	else if (pa_node_is_mapping(items))
-		return pa_node_error(items, err, "'withItems' is a map; write a list there");
-	else /* "{{inputs.parameters.list}}": a list that is known later */
-		call->with_param = pa_node_text(items);
-	return 0;
-}
-
-/* What is called: a template of this file, of another, or one written in place. */
-static int read_callee(struct argo_reader *reader, const struct pa_node *node, struct pa_call *call,
-                       struct pa_error *err)
-{
-	const struct pa_node *inline_node;
-	int rc = argo_read_text(node, "template", &call->template_name, err);
-
-	if (rc == 0)
-		rc = argo_read_mapping(node, "templateRef", &call->template_ref, err);
-	if (rc == 0)
-		rc = argo_read_mapping(node, "inline", &inline_node, err);
-	if (rc < 0)
-		return rc;
-	if (call->template_ref != NULL) {
-		call->template_name = NULL;
-	} else if (inline_node != NULL) {
-		rc = argo_budget_check(&reader->budget, sizeof(struct pa_template), node, err);
-		if (rc < 0)
-			return rc;
-		call->inline_template = pa_arena_alloc(reader->budget.arena, sizeof(*call->inline_template));
-		return read_template(reader, inline_node, false, call->inline_template, err);
-	} else if (call->template_name == NULL) {
-		return pa_node_error(node, err,
-		                     "'%s' names no template; give it 'template', 'templateRef' or 'inline'",
-		                     call->key);
-	}
-	return 0;
-}
-
-static int read_call(struct argo_reader *reader, const struct pa_node *node, struct pa_call *call,
-                     struct pa_error *err)
-{
-	const struct pa_node *go_on;
-
-	if (!pa_node_is_mapping(node))
-		return pa_node_error(node, err,
-		                     "a task is no map; write one with a name and a template there");
-	call->node = node;
-	int rc = argo_read_text(node, "name", &call->key, err);
-	if (rc == 0 && (call->key == NULL || *call->key == '\0'))
-		return pa_node_error(node, err, "a task has no name; give it one");
-	if (rc == 0)
-		rc = read_callee(reader, node, call, err);
-	if (rc == 0)
-		rc = argo_read_texts(reader, node, "dependencies", &call->dependencies,
-		                     &call->dependency_count, err);
-	if (rc == 0)
-		rc = argo_read_text(node, "depends", &call->depends, err);
-	if (rc == 0 && call->depends != NULL && call->dependency_count > 0)
-		return pa_node_error(node, err, "'%s' has both 'depends' and 'dependencies'; keep one",
-		                     call->key);
-	if (rc == 0)
-		rc = argo_read_text(node, "when", &call->when, err);
-	if (rc == 0)
-		rc = read_loop(reader, node, call, err);
-	if (rc == 0)
-		rc = read_arguments(reader, node, call, err);
-	if (rc == 0)
-		rc = argo_read_text(node, "onExit", &call->on_exit, err);
-	if (rc == 0)
-		rc = argo_read_mapping(node, "hooks", &call->hooks, err);
-	if (rc == 0)
-		rc = argo_read_mapping(node, "continueOn", &go_on, err);
-	if (rc < 0)
-		return rc;
-	call->continue_on_failed = pa_node_is_true(pa_node_get(go_on, "failed"));
-	call->continue_on_error = pa_node_is_true(pa_node_get(go_on, "error"));
-	return 0;
-}
-
-int argo_read_hook(struct argo_reader *reader, const struct pa_node *node, const char *key,
-                   struct pa_call *ret, struct pa_error *err)
-{
-	if (!pa_node_is_mapping(node))
-		return pa_node_error(node, err, "the hook '%s' is no map; write one with a template there",
-		                     key);
-	ret->key = key;
-	ret->node = node;
-	int rc = read_callee(reader, node, ret, err);
-	if (rc == 0)
-		rc = read_arguments(reader, node, ret, err);
-	return rc;
 }
 
 static int check_body(const struct pa_node *node, const char *what, struct pa_error *err)
@@ -170,7 +49,7 @@ static int read_dag(struct argo_reader *reader, const struct pa_node *dag, struc
 	template->calls =
 	    pa_arena_array(reader->budget.arena, template->call_count, sizeof(*template->calls));
 	for (size_t i = 0; i < template->call_count && rc == 0; i++)
-		rc = read_call(reader, tasks->items[i], &template->calls[i], err);
+		rc = argo_read_call(reader, tasks->items[i], &template->calls[i], err);
 	return rc;
 }
 
@@ -187,7 +66,7 @@ static int read_steps(struct argo_reader *reader, const struct pa_node *steps, s
 		return rc;
 	for (size_t group = 0; group < template->group_count; group++)
 		total += pa_node_is_sequence(steps->items[group]) ? steps->items[group]->count : 1;
-	rc = argo_budget_check(&reader->budget, total * sizeof(struct pa_call), steps, err);
+	rc = pa_budget_check(&reader->budget, total * sizeof(struct pa_call), steps, err);
 	if (rc < 0)
 		return rc;
 	template->calls = pa_arena_array(reader->budget.arena, total, sizeof(*template->calls));
@@ -197,7 +76,7 @@ static int read_steps(struct argo_reader *reader, const struct pa_node *steps, s
 		for (size_t i = 0; i < (list ? node->count : 1) && rc == 0; i++) {
 			struct pa_call *call = &template->calls[template->call_count++];
 			call->group = group;
-			rc = read_call(reader, list ? node->items[i] : node, call, err);
+			rc = argo_read_call(reader, list ? node->items[i] : node, call, err);
 		}
 	}
 	return rc;
@@ -245,6 +124,16 @@ static int read_resource(struct argo_reader *reader, const struct pa_node *node,
 	return rc;
 }
 
+/* A `data` template's source is written like an artifact. */
+static int read_listed(struct argo_reader *reader, const struct pa_node *node, struct pa_template *template,
+                       struct pa_error *err)
+{
+	if (!pa_node_is_mapping(node) || pa_node_get(node, "name") == NULL)
+		return 0;
+	template->listed = pa_arena_alloc(reader->budget.arena, sizeof(*template->listed));
+	return argo_read_artifact(reader, node, template->listed, err);
+}
+
 static int read_body(struct argo_reader *reader, const struct pa_node *node, struct pa_template *template,
                      struct pa_error *err)
 {
@@ -280,18 +169,15 @@ static int read_body(struct argo_reader *reader, const struct pa_node *node, str
 		if (pa_node_get(node, others[i].key) != NULL)
 			template->kind = others[i].kind;
 	}
-	return 0;
+	return read_listed(reader, pa_node_path(node, "data.source.artifactPaths"), template, err);
 }
 
 static int read_retry(struct argo_reader *reader, const struct pa_node *node, struct pa_template *template,
                       struct pa_error *err)
 {
-	const struct pa_node *holder = node;
 	const struct pa_node *retry, *backoff;
+	int rc = argo_read_mapping(node, "retryStrategy", &retry, err);
 
-	if (pa_node_get(holder, "retryStrategy") == NULL)
-		holder = reader->template_defaults;
-	int rc = argo_read_mapping(holder, "retryStrategy", &retry, err);
 	if (rc == 0 && retry == NULL)
 		retry = reader->default_retry;
 	if (rc < 0 || retry == NULL)
@@ -311,17 +197,9 @@ static int read_retry(struct argo_reader *reader, const struct pa_node *node, st
 	return rc;
 }
 
-/* The holder of a key: the template, else the workflow's templateDefaults. */
-static const struct pa_node *with_default(const struct argo_reader *reader, const struct pa_node *node,
-                                          const char *key)
-{
-	return pa_node_get(node, key) != NULL ? node : reader->template_defaults;
-}
-
 static int read_rest(struct argo_reader *reader, const struct pa_node *node, struct pa_template *template,
                      struct pa_error *err)
 {
-	const char *daemon = "daemon";
 	int rc = argo_read_containers(reader, pa_node_get(node, "initContainers"), &template->init_containers,
 	                              &template->init_container_count, err);
 
@@ -329,33 +207,35 @@ static int read_rest(struct argo_reader *reader, const struct pa_node *node, str
 		rc = argo_read_containers(reader, pa_node_get(node, "sidecars"), &template->sidecars,
 		                          &template->sidecar_count, err);
 	if (rc == 0)
-		rc = argo_read_volumes(reader, pa_node_get(with_default(reader, node, "volumes"), "volumes"),
-		                       NULL, &template->volumes, &template->volume_count, err);
+		rc = argo_read_volumes(reader, pa_node_get(node, "volumes"), NULL, &template->volumes,
+		                       &template->volume_count, err);
 	if (rc == 0)
-		rc = argo_read_integer(with_default(reader, node, "parallelism"), "parallelism",
-		                       &template->parallelism, err);
+		rc = argo_read_integer(node, "parallelism", &template->parallelism, err);
 	if (rc == 0)
-		rc = argo_read_integer(with_default(reader, node, "activeDeadlineSeconds"),
-		                       "activeDeadlineSeconds", &template->active_deadline_seconds, err);
+		rc =
+		    argo_read_integer(node, "activeDeadlineSeconds", &template->active_deadline_seconds, err);
 	if (rc == 0)
-		rc = argo_read_mapping(with_default(reader, node, "metadata"), "metadata",
-		                       &template->metadata, err);
-	template->daemon = pa_node_is_true(pa_node_get(with_default(reader, node, daemon), daemon));
+		rc = argo_read_mapping(node, "metadata", &template->metadata, err);
+	template->daemon = pa_node_is_true(pa_node_get(node, "daemon"));
 	return rc;
 }
 
-static int read_template(struct argo_reader *reader, const struct pa_node *node, bool named,
-                         struct pa_template *ret, struct pa_error *err)
+int argo_read_template(struct argo_reader *reader, const struct pa_node *node, bool named,
+                       struct pa_template *ret, struct pa_error *err)
 {
 	const struct pa_node *inputs, *outputs;
 
 	if (!pa_node_is_mapping(node))
 		return pa_node_error(node, err, "a template is no map; write one with a name there");
+	int rc = argo_merge_defaults(&reader->budget, node, reader->template_defaults, &node, err);
 	ret->node = node;
-	ret->number = reader->template_number_count++;
-	int rc = argo_read_text(node, "name", &ret->name, err);
+	ret->number = (*reader->template_number_count)++;
+	if (rc == 0)
+		rc = argo_read_text(node, "name", &ret->name, err);
 	if (rc == 0 && named && ret->name == NULL)
 		return pa_node_error(node, err, "a template has no name; give it one");
+	if (rc == 0)
+		rc = argo_read_mapping(node, "archiveLocation", &reader->archive_location, err);
 	if (rc == 0)
 		rc = argo_read_mapping(node, "inputs", &inputs, err);
 	if (rc == 0)
@@ -376,6 +256,7 @@ static int read_template(struct argo_reader *reader, const struct pa_node *node,
 		make_optional(ret);
 	if (rc == 0)
 		rc = read_body(reader, node, ret, err);
+	reader->archive_location = NULL;
 	if (rc == 0)
 		rc = read_retry(reader, node, ret, err);
 	if (rc == 0)
@@ -398,7 +279,7 @@ static int read_templates(struct argo_reader *reader, const struct pa_node *spec
 	pa_name_table_init(index, arena);
 	for (size_t i = 0; i < workflow->template_count; i++) {
 		struct pa_template *template = &workflow->templates[i];
-		rc = read_template(reader, list->items[i], true, template, err);
+		rc = argo_read_template(reader, list->items[i], true, template, err);
 		if (rc < 0)
 			return rc;
 		size_t first = pa_name_table_put(index, template->name, i);
@@ -425,9 +306,11 @@ static int read_spec(struct argo_reader *reader, const struct pa_node *spec, str
 	if (rc == 0)
 		rc = argo_read_mapping(spec, "workflowTemplateRef", &workflow->template_ref, err);
 	if (rc == 0)
-		rc = argo_read_mapping(spec, "templateDefaults", &reader->template_defaults, err);
+		rc = argo_read_text(spec, "podSpecPatch", &workflow->pod_spec_patch, err);
 	if (rc == 0)
-		rc = argo_read_mapping(spec, "retryStrategy", &reader->default_retry, err);
+		rc = argo_read_mapping(spec, "templateDefaults", &workflow->template_defaults, err);
+	if (rc == 0)
+		rc = argo_read_mapping(spec, "retryStrategy", &workflow->default_retry, err);
 	if (rc == 0)
 		rc = argo_read_mapping(spec, "arguments", &arguments, err);
 	if (rc == 0)
@@ -445,45 +328,100 @@ static int read_spec(struct argo_reader *reader, const struct pa_node *spec, str
 	if (rc == 0)
 		rc =
 		    argo_read_integer(spec, "activeDeadlineSeconds", &workflow->active_deadline_seconds, err);
+	reader->template_defaults = workflow->template_defaults;
+	reader->default_retry = workflow->default_retry;
 	if (rc == 0)
 		rc = read_templates(reader, spec, workflow, err);
 	return rc;
 }
 
-int argo_read_workflow(const struct argo_budget *budget, const struct pa_node *root, size_t document,
-                       struct pa_workflow **ret, struct pa_error *err)
+int argo_spec_of(const struct pa_node *root, const struct pa_node **ret, struct pa_error *err)
 {
-	struct argo_reader reader = {.budget = *budget};
-	struct pa_workflow *workflow = pa_arena_alloc(budget->arena, sizeof(*workflow));
-	const struct pa_node *metadata, *spec;
+	const char *kind = pa_node_text(pa_node_get(root, "kind"));
+	int rc = argo_read_mapping(root, "spec", ret, err);
 
-	workflow->file = root->file;
-	workflow->document = document;
-	workflow->node = root;
+	if (rc == 0 && *ret != NULL && kind != NULL && strcmp(kind, "CronWorkflow") == 0)
+		rc = argo_read_mapping(*ret, "workflowSpec", ret, err);
+	return rc;
+}
+
+/* A document's own, and what spec.workflowMetadata gives to the workflows that are made from it. */
+static int read_annotations(struct argo_reader *reader, const struct pa_node *root, const char *key,
+                            const struct pa_node **ret, struct pa_error *err)
+{
+	const struct pa_node *own, *given;
+	int rc = argo_read_mapping(pa_node_get(root, "metadata"), key, &own, err);
+
+	if (rc == 0)
+		rc = argo_read_mapping(pa_node_path(root, "spec.workflowMetadata"), key, &given, err);
+	if (rc == 0)
+		rc = argo_merge_nodes(&reader->budget, own, given, ret, err);
+	return rc;
+}
+
+static int read_metadata(struct argo_reader *reader, const struct pa_node *root, struct pa_workflow *workflow,
+                         struct pa_error *err)
+{
+	const struct pa_node *metadata;
 	int rc = argo_read_text(root, "kind", &workflow->kind, err);
+
 	if (rc == 0)
 		rc = argo_read_mapping(root, "metadata", &metadata, err);
 	if (rc == 0)
 		rc = argo_read_text(metadata, "name", &workflow->name, err);
 	if (rc == 0)
+		rc = argo_read_text(metadata, "namespace", &workflow->name_space, err);
+	if (rc == 0)
 		rc = argo_read_text(metadata, "generateName", &workflow->generate_name, err);
 	if (rc == 0)
-		rc = argo_read_mapping(metadata, "annotations", &workflow->annotations, err);
+		rc = read_annotations(reader, root, "annotations", &workflow->annotations, err);
 	if (rc == 0)
-		rc = argo_read_mapping(metadata, "labels", &workflow->labels, err);
-	if (rc == 0)
-		rc = argo_read_mapping(root, "spec", &spec, err);
-	if (rc == 0 && spec != NULL && strcmp(workflow->kind, "CronWorkflow") == 0)
-		rc = argo_read_mapping(spec, "workflowSpec", &spec, err);
+		rc = read_annotations(reader, root, "labels", &workflow->labels, err);
+	return rc;
+}
+
+int argo_read_with_spec(struct argo_reader *reader, const struct pa_node *root, const struct pa_node *spec,
+                        size_t document, struct pa_workflow **ret, struct pa_error *err)
+{
+	struct pa_workflow *workflow = pa_arena_alloc(reader->budget.arena, sizeof(*workflow));
+
+	workflow->file = root->file;
+	workflow->document = document;
+	workflow->node = root;
+	int rc = read_metadata(reader, root, workflow, err);
 	if (rc < 0)
 		return rc;
 	if (spec == NULL)
 		return pa_node_error(root, err, "the %s has no spec; give it one with templates",
 		                     workflow->kind);
-	rc = read_spec(&reader, spec, workflow, err);
+	rc = read_spec(reader, spec, workflow, err);
 	if (rc < 0)
 		return rc;
-	workflow->template_number_count = reader.template_number_count;
+	*ret = workflow;
+	return 0;
+}
+
+int argo_read_workflow(struct argo_reader *reader, const struct pa_node *root, size_t document,
+                       struct pa_workflow **ret, struct pa_error *err)
+{
+	const struct pa_node *spec;
+	int rc = argo_spec_of(root, &spec, err);
+
+	return rc < 0 ? rc : argo_read_with_spec(reader, root, spec, document, ret, err);
+}
+
+int argo_read_adopted(struct argo_reader *reader, const struct pa_workflow *original,
+                      struct pa_workflow **ret, struct pa_error *err)
+{
+	struct pa_workflow *workflow = pa_arena_alloc(reader->budget.arena, sizeof(*workflow));
+	const struct pa_node *spec;
+	int rc = argo_spec_of(original->node, &spec, err);
+
+	*workflow = *original;
+	if (rc == 0)
+		rc = read_templates(reader, spec, workflow, err);
+	if (rc < 0)
+		return rc;
 	*ret = workflow;
 	return 0;
 }

@@ -10,33 +10,43 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pipeline/findings_internal.h"
 #include "pipeline/workflow.h"
 
-struct pa_arena;
 struct pa_error;
 struct pa_node;
 
-/* How much one analysis may take from its arena. */
-struct argo_budget {
-	struct pa_arena *arena;
-	size_t limit_bytes;
-};
-
-/* Error at `at` when `more_bytes` would pass the budget. */
-int argo_budget_check(const struct argo_budget *budget, size_t more_bytes, const struct pa_node *at,
-                      struct pa_error *err);
-
 struct argo_reader {
-	struct argo_budget budget;
+	struct pa_budget budget;
 	const struct pa_node *template_defaults; /* spec.templateDefaults or NULL */
 	const struct pa_node *default_retry;     /* spec.retryStrategy or NULL */
-	size_t template_number_count;
+	size_t *template_number_count;           /* of all that is analysed together */
+	/* Of the template at hand: its archiveLocation, whose bucket artifacts with only a key are in; or NULL. */
+	const struct pa_node *archive_location;
 };
 
 /* Reads the workflow of one document; `root` is a mapping of an Argo kind. */
-int argo_read_workflow(const struct argo_budget *budget, const struct pa_node *root, size_t document,
+int argo_read_workflow(struct argo_reader *reader, const struct pa_node *root, size_t document,
                        struct pa_workflow **ret, struct pa_error *err);
+/* The same with another spec than its own. */
+int argo_read_with_spec(struct argo_reader *reader, const struct pa_node *root, const struct pa_node *spec,
+                        size_t document, struct pa_workflow **ret, struct pa_error *err);
+/* The templates of a workflow as they are where another runs them: with that one's defaults. */
+int argo_read_adopted(struct argo_reader *reader, const struct pa_workflow *original,
+                      struct pa_workflow **ret, struct pa_error *err);
+/* Both as one (NULL: nothing there), `own` first. */
+int argo_merge_nodes(const struct pa_budget *budget, const struct pa_node *own, const struct pa_node *base,
+                     const struct pa_node **ret, struct pa_error *err);
+/* A template with spec.templateDefaults (NULL: none) in the places that it leaves open; its kind stays. */
+int argo_merge_defaults(const struct pa_budget *budget, const struct pa_node *node,
+                        const struct pa_node *defaults, const struct pa_node **ret, struct pa_error *err);
+/* The spec of a document: of a CronWorkflow its workflowSpec. NULL: it has none. */
+int argo_spec_of(const struct pa_node *root, const struct pa_node **ret, struct pa_error *err);
 
+int argo_read_template(struct argo_reader *reader, const struct pa_node *node, bool named,
+                       struct pa_template *ret, struct pa_error *err);
+int argo_read_call(struct argo_reader *reader, const struct pa_node *node, struct pa_call *ret,
+                   struct pa_error *err);
 /* A hook or exit handler as a call: `node` has template or templateRef, and arguments. */
 int argo_read_hook(struct argo_reader *reader, const struct pa_node *node, const char *key,
                    struct pa_call *ret, struct pa_error *err);
@@ -61,6 +71,12 @@ int argo_read_parameters(struct argo_reader *reader, const struct pa_node *list,
                          size_t *ret_count, struct pa_error *err);
 int argo_read_artifacts(struct argo_reader *reader, const struct pa_node *list, struct pa_artifact **ret,
                         size_t *ret_count, struct pa_error *err);
+/* The URI of an artifact's location; NULL: it has none, or it says too little. */
+const char *argo_location_uri(struct argo_reader *reader, const struct pa_node *artifact);
+/* Whether it names a store at all. */
+bool argo_names_store(const struct pa_node *artifact);
+int argo_read_artifact(struct argo_reader *reader, const struct pa_node *node, struct pa_artifact *artifact,
+                       struct pa_error *err);
 int argo_read_container(struct argo_reader *reader, const struct pa_node *node, struct pa_container *ret,
                         struct pa_error *err);
 int argo_read_containers(struct argo_reader *reader, const struct pa_node *list, struct pa_container **ret,

@@ -9,19 +9,6 @@
 #include "base/node.h"
 #include "pipeline/argo_read_internal.h"
 
-int argo_budget_check(const struct argo_budget *budget, size_t more_bytes, const struct pa_node *at,
-                      struct pa_error *err)
-{
-	size_t used = pa_arena_bytes(budget->arena);
-
-	if (used <= budget->limit_bytes && more_bytes <= budget->limit_bytes - used)
-		return 0;
-	return pa_node_error(
-	    at, err,
-	    "the pipeline takes more memory than its size allows (20 times the text, at least "
-	    "64 MiB); split it, or repeat less");
-}
-
 static const char *kind_words(const struct pa_node *node)
 {
 	if (node->kind == PA_NODE_SCALAR)
@@ -48,7 +35,7 @@ int argo_read_value(struct argo_reader *reader, const struct pa_node *parent, co
 		*ret = pa_node_text(node);
 		return 0;
 	}
-	int rc = argo_budget_check(&reader->budget, 0, node, err);
+	int rc = pa_budget_check(&reader->budget, 0, node, err);
 	if (rc < 0)
 		return rc;
 	const char *text = pa_node_to_json(reader->budget.arena, node);
@@ -88,7 +75,7 @@ int argo_read_list(struct argo_reader *reader, const struct pa_node *node, const
 		return 0;
 	if (!pa_node_is_sequence(node))
 		return pa_node_error(node, err, "'%s' is %s; write a list there", what, kind_words(node));
-	int rc = argo_budget_check(&reader->budget, node->count * size, node, err);
+	int rc = pa_budget_check(&reader->budget, node->count * size, node, err);
 	if (rc == 0)
 		*ret_count = node->count;
 	return rc;
@@ -204,67 +191,8 @@ int argo_read_parameters(struct argo_reader *reader, const struct pa_node *list,
 	return 0;
 }
 
-/* bucket/key stores; a location with no bucket lies in the cluster's default repository: no URI. */
-static const char *bucket_uri(struct pa_arena *arena, const struct pa_node *location, const char *scheme)
-{
-	const char *bucket = pa_node_text(pa_node_get(location, "bucket"));
-	const char *key = pa_node_text(pa_node_get(location, "key"));
-
-	if (bucket == NULL || *bucket == '\0')
-		return NULL;
-	return pa_arena_printf(arena, "%s://%s/%s", scheme, bucket, key == NULL ? "" : key);
-}
-
-static const char *hdfs_uri(struct pa_arena *arena, const struct pa_node *location)
-{
-	const struct pa_node *addresses = pa_node_get(location, "addresses");
-	const char *path = pa_node_text(pa_node_get(location, "path"));
-
-	if (!pa_node_is_sequence(addresses) || addresses->count == 0 ||
-	    pa_node_text(addresses->items[0]) == NULL || path == NULL)
-		return NULL;
-	return pa_arena_printf(arena, "hdfs://%s%s%s", pa_node_text(addresses->items[0]),
-	                       *path == '/' ? "" : "/", path);
-}
-
-static const char *azure_uri(struct pa_arena *arena, const struct pa_node *location)
-{
-	const char *endpoint = pa_node_text(pa_node_get(location, "endpoint"));
-	const char *container = pa_node_text(pa_node_get(location, "container"));
-	const char *blob = pa_node_text(pa_node_get(location, "blob"));
-
-	if (endpoint == NULL || container == NULL)
-		return NULL;
-	size_t length = strlen(endpoint);
-	while (length > 0 && endpoint[length - 1] == '/')
-		length--;
-	return pa_arena_printf(arena, "%.*s/%s/%s", (int)length, endpoint, container,
-	                       blob == NULL ? "" : blob);
-}
-
-static const char *artifact_uri(struct pa_arena *arena, const struct pa_node *node)
-{
-	const struct pa_node *location;
-
-	if ((location = pa_node_get(node, "s3")) != NULL)
-		return bucket_uri(arena, location, "s3");
-	if ((location = pa_node_get(node, "gcs")) != NULL)
-		return bucket_uri(arena, location, "gs");
-	if ((location = pa_node_get(node, "oss")) != NULL)
-		return bucket_uri(arena, location, "oss");
-	if ((location = pa_node_get(node, "hdfs")) != NULL)
-		return hdfs_uri(arena, location);
-	if ((location = pa_node_get(node, "azure")) != NULL)
-		return azure_uri(arena, location);
-	if ((location = pa_node_path(node, "http.url")) != NULL)
-		return pa_node_text(location);
-	if ((location = pa_node_path(node, "artifactory.url")) != NULL)
-		return pa_node_text(location);
-	return pa_node_text(pa_node_path(node, "git.repo"));
-}
-
-static int read_artifact(struct argo_reader *reader, const struct pa_node *node, struct pa_artifact *artifact,
-                         struct pa_error *err)
+int argo_read_artifact(struct argo_reader *reader, const struct pa_node *node, struct pa_artifact *artifact,
+                       struct pa_error *err)
 {
 	const struct pa_node *raw = NULL;
 	int rc = read_named(node, "an artifact", &artifact->name, err);
@@ -289,10 +217,13 @@ static int read_artifact(struct argo_reader *reader, const struct pa_node *node,
 	if (rc == 0 && artifact->sub_path != NULL)
 		rc = argo_check_path(pa_node_get(node, "subPath"), artifact->sub_path, err);
 	if (rc == 0)
-		rc = argo_budget_check(&reader->budget, 0, node, err);
+		rc = pa_budget_check(&reader->budget, 0, node, err);
 	if (rc < 0)
 		return rc;
-	artifact->uri = artifact_uri(reader->budget.arena, node);
+	if (artifact->from != NULL && strstr(artifact->from, "{{") == NULL)
+		artifact->from = pa_arena_printf(reader->budget.arena, "{{%s}}", artifact->from);
+	artifact->uri = argo_location_uri(reader, node);
+	artifact->located = argo_names_store(node);
 	artifact->optional = pa_node_is_true(pa_node_get(node, "optional"));
 	return 0;
 }
@@ -307,7 +238,7 @@ int argo_read_artifacts(struct argo_reader *reader, const struct pa_node *list, 
 		return rc;
 	struct pa_artifact *artifacts = pa_arena_array(reader->budget.arena, count, sizeof(*artifacts));
 	for (size_t i = 0; i < count && rc == 0; i++)
-		rc = read_artifact(reader, list->items[i], &artifacts[i], err);
+		rc = argo_read_artifact(reader, list->items[i], &artifacts[i], err);
 	if (rc < 0)
 		return rc;
 	*ret = artifacts;

@@ -41,7 +41,8 @@ int argo_expand(struct argo_analysis *analysis, struct argo_instance *instance, 
 {
 	struct expanding expanding = {analysis, instance};
 
-	return pa_template_text_expand(analysis->budget.arena, text, lookup_value, &expanding, ret, err);
+	return pa_template_text_expand(analysis->findings.budget.arena, text, lookup_value, &expanding, ret,
+	                               err);
 }
 
 /* The text filled in, when nothing of it is left open. */
@@ -53,7 +54,7 @@ static const char *known_text(struct argo_analysis *analysis, struct argo_instan
 
 	/* Past a limit all is unknown; the budget's next check, or the search for origins, is the error. */
 	if (text == NULL || analysis->reference_depth >= ARGO_MAX_REFERENCE_DEPTH ||
-	    pa_arena_bytes(analysis->budget.arena) > analysis->budget.limit_bytes)
+	    pa_arena_bytes(analysis->findings.budget.arena) > analysis->findings.budget.limit_bytes)
 		return NULL;
 	analysis->reference_depth++;
 	int rc = argo_expand(analysis, instance, text, &expanded, &ignored);

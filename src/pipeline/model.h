@@ -152,6 +152,13 @@ struct pa_unresolved {
 	const char *at; /* file:line:col */
 };
 
+/* Where one fact about a task came from; made only for the task that the options ask to explain. */
+struct pa_fact {
+	const char *what;  /* "image", "after", "input total_x", … */
+	const char *value; /* and why, in words */
+	const char *at;    /* file:line:col; NULL: a rule's, no place of its own */
+};
+
 struct pa_pipeline {
 	const char *name;
 	enum pa_pipeline_format format;
@@ -166,15 +173,25 @@ struct pa_pipeline {
 	size_t data_count;
 	struct pa_unresolved *unresolved;
 	size_t unresolved_count;
+	struct pa_fact *facts; /* of the task that was to be explained */
+	size_t fact_count;
 	/* The definition that the tasks were worked out from, for whoever runs the pipeline; NULL where
 	 * the format has none. */
 	const struct pa_workflow *workflow;
 	const struct pa_name_table *task_index; /* id to index in tasks, for pa_pipeline_find_task() */
 };
 
+/* A text or a document that gave no pipeline, and why. */
+struct pa_failure {
+	const char *file;
+	const char *message; /* begins with file:line:col */
+};
+
 struct pa_analysis {
-	struct pa_pipeline *pipelines;
+	struct pa_pipeline *pipelines; /* in the order of texts and documents */
 	size_t pipeline_count;
+	struct pa_failure *failures; /* likewise */
+	size_t failure_count;
 };
 
 const char *pa_format_name(enum pa_pipeline_format format);

@@ -15,7 +15,7 @@ static const char *value_text(struct argo_analysis *analysis, const struct pa_no
 {
 	if (pa_node_is_null(node) || node->kind == PA_NODE_SCALAR)
 		return pa_node_text(node);
-	return pa_node_to_json(analysis->budget.arena, node);
+	return pa_node_to_json(analysis->findings.budget.arena, node);
 }
 
 /* The inputs in the annotation, or NULL. */
@@ -29,12 +29,13 @@ static int read_declared(struct argo_analysis *analysis, const struct pa_node **
 	*ret = NULL;
 	if (text == NULL)
 		return 0;
-	if (pa_document_read_json(analysis->budget.arena, at, text, strlen(text), &spec, &problem) < 0)
-		return argo_note_unresolved(analysis, at, err, "annotation " PIPELINE_SPEC ": %s",
-		                            problem.message);
+	if (pa_document_read_json(analysis->findings.budget.arena, at, text, strlen(text), &spec, &problem) <
+	    0)
+		return pa_findings_unresolved(&analysis->findings, at, err,
+		                              "annotation " PIPELINE_SPEC ": %s", problem.message);
 	const struct pa_node *inputs = pa_node_get(spec, "inputs");
 	*ret = pa_node_is_sequence(inputs) ? inputs : NULL;
-	return argo_budget_check(&analysis->budget, 0, at, err);
+	return pa_budget_check(&analysis->findings.budget, 0, at, err);
 }
 
 static void add_parameter(struct argo_analysis *analysis, struct pa_name_table *index,
@@ -63,20 +64,34 @@ static void add_declared(struct argo_analysis *analysis, struct pa_name_table *i
 	}
 }
 
-/* Replaces the value also in the workflow, from which a run is made. */
+/* Replaces the value also in the workflow, from which a run is made: in a copy, for others may name it.  A name that
+ * this pipeline does not have may be another's. */
 static int replace_values(struct argo_analysis *analysis, const struct pa_name_table *index,
                           const struct pa_analyze_options *options, struct pa_error *err)
 {
+	struct pa_arena *arena = analysis->findings.budget.arena;
 	struct pa_workflow *workflow = analysis->workflow;
+	size_t bytes = workflow->parameter_count * sizeof(*workflow->parameters);
 
-	for (size_t i = 0; options != NULL && i < options->argument_count; i++) {
+	if (options == NULL || options->argument_count == 0)
+		return 0;
+	int rc = pa_budget_check(&analysis->findings.budget, sizeof(*workflow) + bytes, workflow->node, err);
+	if (rc < 0)
+		return rc;
+	analysis->workflow = pa_arena_alloc(arena, sizeof(*workflow));
+	*analysis->workflow = *workflow;
+	analysis->workflow->parameters =
+	    pa_arena_array(arena, workflow->parameter_count, sizeof(*workflow->parameters));
+	for (size_t i = 0; i < workflow->parameter_count; i++)
+		analysis->workflow->parameters[i] = workflow->parameters[i];
+	workflow = analysis->workflow;
+	analysis->pipeline->workflow = workflow;
+	for (size_t i = 0; i < options->argument_count; i++) {
 		const struct pa_name_value *argument = &options->arguments[i];
 		size_t at = pa_name_table_get(index, argument->name);
 		if (at == SIZE_MAX)
-			return pa_error_set(err, PA_ERROR_INPUT,
-			                    "%s: the pipeline has no parameter '%.100s'; give one of its own",
-			                    workflow->file, argument->name);
-		const char *value = pa_arena_strdup(analysis->budget.arena, argument->value);
+			continue;
+		const char *value = pa_arena_strdup(arena, argument->value);
 		analysis->pipeline->parameters[at].value = value;
 		for (size_t j = 0; j < workflow->parameter_count; j++) {
 			if (strcmp(workflow->parameters[j].name, argument->name) == 0)
@@ -98,10 +113,12 @@ int argo_fill_parameters(struct argo_analysis *analysis, const struct pa_analyze
 	if (rc < 0)
 		return rc;
 	size_t room = workflow->parameter_count + (declared == NULL ? 0 : declared->count);
-	rc = argo_budget_check(&analysis->budget, room * sizeof(*pipeline->parameters), workflow->node, err);
+	rc = pa_budget_check(&analysis->findings.budget, room * sizeof(*pipeline->parameters), workflow->node,
+	                     err);
 	if (rc < 0)
 		return rc;
-	pipeline->parameters = pa_arena_array(analysis->budget.arena, room, sizeof(*pipeline->parameters));
+	pipeline->parameters =
+	    pa_arena_array(analysis->findings.budget.arena, room, sizeof(*pipeline->parameters));
 	if (declared != NULL)
 		add_declared(analysis, index, declared);
 	for (size_t i = 0; i < workflow->parameter_count; i++) {

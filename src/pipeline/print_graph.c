@@ -6,17 +6,38 @@
 #include "pipeline/analyze.h"
 #include "pipeline/print_internal.h"
 
-/* `text` with `"` replaced, as one line. */
-static void print_quoted(struct pa_buffer *out, const char *text, const char *quote)
+/* What a character that means something to the format is written as; NULL: itself. */
+typedef const char *(*escape_character)(char character);
+
+static const char *escape_dot(char character)
+{
+	return character == '"' ? "\\\"" : character == '\\' ? "\\\\" : NULL;
+}
+
+/* Mermaid's entities begin with '#', and what is between quotes is HTML. */
+static const char *escape_mermaid(char character)
+{
+	static const char *const entities[] = {"\"#quot;", "##35;", "<#lt;", ">#gt;", "&#amp;", "`#96;"};
+
+	for (size_t i = 0; i < sizeof(entities) / sizeof(entities[0]); i++) {
+		if (entities[i][0] == character)
+			return entities[i] + 1;
+	}
+	return NULL;
+}
+
+/* A text between quotes, as one line. */
+static void print_quoted(struct pa_buffer *out, const char *text, escape_character escape)
 {
 	pa_buffer_puts(out, "\"");
 	for (; *text != '\0'; text++) {
-		if (*text == '"')
-			pa_buffer_puts(out, quote);
-		else if (*text == '\\')
-			pa_buffer_puts(out, "/");
+		const char *escaped = escape(*text);
+		if (escaped != NULL)
+			pa_buffer_puts(out, escaped);
+		else if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			pa_buffer_puts(out, "?");
 		else
-			pa_buffer_append(out, (unsigned char)*text < 0x20 || *text == 0x7f ? "?" : text, 1);
+			pa_buffer_append(out, text, 1);
 	}
 	pa_buffer_puts(out, "\"");
 }
@@ -64,11 +85,11 @@ void pa_analysis_print_dot(const struct pa_analysis *analysis, struct pa_buffer 
 	for (size_t i = 0; i < analysis->pipeline_count; i++) {
 		const struct pa_pipeline *pipeline = &analysis->pipelines[i];
 		pa_buffer_printf(out, "  subgraph cluster_%zu {\n  label=", i);
-		print_quoted(out, pipeline->name, "\\\"");
+		print_quoted(out, pipeline->name, escape_dot);
 		pa_buffer_puts(out, ";\n");
 		for (size_t j = 0; j < pipeline->task_count; j++) {
 			pa_buffer_printf(out, "  n%zu [label=", base + j);
-			print_quoted(out, pipeline->tasks[j].id, "\\\"");
+			print_quoted(out, pipeline->tasks[j].id, escape_dot);
 			pa_buffer_puts(out, "];\n");
 		}
 		print_edges(pipeline, out, base, print_dot_edge);
@@ -91,11 +112,11 @@ void pa_analysis_print_mermaid(const struct pa_analysis *analysis, struct pa_buf
 	for (size_t i = 0; i < analysis->pipeline_count; i++) {
 		const struct pa_pipeline *pipeline = &analysis->pipelines[i];
 		pa_buffer_printf(out, "  subgraph p%zu [", i);
-		print_quoted(out, pipeline->name, "#quot;");
+		print_quoted(out, pipeline->name, escape_mermaid);
 		pa_buffer_puts(out, "]\n");
 		for (size_t j = 0; j < pipeline->task_count; j++) {
 			pa_buffer_printf(out, "  n%zu[", base + j);
-			print_quoted(out, pipeline->tasks[j].id, "#quot;");
+			print_quoted(out, pipeline->tasks[j].id, escape_mermaid);
 			pa_buffer_puts(out, "]\n");
 		}
 		print_edges(pipeline, out, base, print_mermaid_edge);

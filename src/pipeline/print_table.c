@@ -12,8 +12,24 @@ enum column { COLUMN_TASK, COLUMN_KIND, COLUMN_AFTER, COLUMN_DATA, COLUMN_COUNT 
 
 void pa_print_line(struct pa_buffer *out, const char *text)
 {
-	for (; *text != '\0'; text++)
-		pa_buffer_append(out, (unsigned char)*text < 0x20 || *text == 0x7f ? "?" : text, 1);
+	for (; *text != '\0'; text++) {
+		/* Unicode's second set of control characters drives terminals like the first. */
+		bool second = (unsigned char)text[0] == 0xc2 && (unsigned char)text[1] >= 0x80 &&
+		              (unsigned char)text[1] < 0xa0;
+		bool control = second || (unsigned char)*text < 0x20 || *text == 0x7f;
+		pa_buffer_append(out, control ? "?" : text, 1);
+		text += second ? 1 : 0;
+	}
+}
+
+/* Characters, not bytes. */
+static size_t width_of(const struct pa_buffer *cell)
+{
+	size_t width = 0;
+
+	for (size_t i = 0; i < cell->length; i++)
+		width += ((unsigned char)cell->data[i] & 0xc0) != 0x80;
+	return width;
 }
 
 static void add_joined(struct pa_buffer *out, const char *text)
@@ -71,8 +87,8 @@ static void print_pipeline_table(const struct pa_pipeline *pipeline, struct pa_b
 		widths[column] = strlen(titles[column]);
 		for (size_t i = 0; i < pipeline->task_count; i++) {
 			format_column(&pipeline->tasks[i], (enum column)column, cell);
-			if (cell->length > widths[column])
-				widths[column] = cell->length;
+			if (width_of(cell) > widths[column])
+				widths[column] = width_of(cell);
 		}
 		if (widths[column] > MAX_COLUMN_WIDTH)
 			widths[column] = MAX_COLUMN_WIDTH;
@@ -84,7 +100,7 @@ static void print_pipeline_table(const struct pa_pipeline *pipeline, struct pa_b
 		for (size_t column = 0; column < COLUMN_COUNT; column++) {
 			format_column(&pipeline->tasks[i], (enum column)column, cell);
 			pa_buffer_puts(out, cell->data);
-			size_t used = cell->length;
+			size_t used = width_of(cell);
 			for (; column + 1 < COLUMN_COUNT && used < widths[column]; used++)
 				pa_buffer_puts(out, " ");
 			pa_buffer_puts(out, column + 1 < COLUMN_COUNT ? "  " : "\n");

@@ -52,24 +52,43 @@ static const char *find_scheme(const char *text, const char *colon)
 	return NULL;
 }
 
-/* Length of what follows "://": ends at blanks, quotes and brackets; 0 when a program completes it. */
-static size_t measure_rest(const char *rest)
+/* Behind the reference that begins here, or NULL.  It ends at the next beginning, so that of many without an end
+ * each is looked at once. */
+static const char *reference_end(const char *begin)
+{
+	for (const char *at = begin + 2; *at != '\0'; at++) {
+		if (at[0] == '}' && at[1] == '}')
+			return at + 2;
+		if (at[0] == '{' && at[1] == '{')
+			return NULL;
+	}
+	return NULL;
+}
+
+/* Length of what follows "://": ends at blanks, quotes and brackets; 0 when a program completes it.  *ret_seen is
+ * how far it was looked at: nothing before that begins another. */
+static size_t measure_rest(const char *rest, size_t *ret_seen)
 {
 	static const char open_ended[] = "${}*%<>";
 	size_t length = 0;
 
 	while (rest[length] != '\0' && strchr(" \t\r\n\"'`()[]|;,\\^", rest[length]) == NULL) {
 		if (rest[length] == '{' && rest[length + 1] == '{') {
-			const char *end = strstr(rest + length, "}}");
+			const char *end = reference_end(rest + length);
+			*ret_seen = length;
 			if (end == NULL)
 				return 0;
-			length = (size_t)(end - rest) + 2;
+			length = (size_t)(end - rest);
 			continue;
 		}
-		if (strchr(open_ended, rest[length]) != NULL)
+		bool encoded = rest[length] == '%' && isxdigit((unsigned char)rest[length + 1]) &&
+		               isxdigit((unsigned char)rest[length + 2]);
+		*ret_seen = length;
+		if (!encoded && strchr(open_ended, rest[length]) != NULL)
 			return 0;
 		length++;
 	}
+	*ret_seen = length;
 	while (length > 0 && strchr(".:!?", rest[length - 1]) != NULL)
 		length--;
 	return length;
@@ -85,6 +104,9 @@ static bool is_wanted(const char *uri, size_t scheme_bytes, size_t bytes, bool c
 	const char *path = memchr(rest, '/', rest_bytes);
 	if (path == NULL || path + 1 == uri + bytes)
 		return false;
+	/* An address that only a run knows is that of a service in it. */
+	if (memmem(rest, (size_t)(path - rest), "{{", 2) != NULL)
+		return false;
 	return !code || is_data_file(uri, bytes);
 }
 
@@ -94,8 +116,9 @@ bool pa_uri_next(const char *text, bool code, size_t *offset, struct pa_uri *ret
 
 	while ((colon = strstr(text + *offset, "://")) != NULL) {
 		const char *begin = find_scheme(text + *offset, colon);
-		size_t rest_bytes = begin == NULL ? 0 : measure_rest(colon + 3);
-		*offset = (size_t)(colon + 3 + rest_bytes - text);
+		size_t seen = 0;
+		size_t rest_bytes = begin == NULL ? 0 : measure_rest(colon + 3, &seen);
+		*offset = (size_t)(colon + 3 + seen - text);
 		if (rest_bytes == 0)
 			continue;
 		size_t bytes = (size_t)(colon + 3 - begin) + rest_bytes;

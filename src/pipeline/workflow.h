@@ -36,13 +36,14 @@ struct pa_parameter {
 struct pa_artifact {
 	const char *name;
 	const char *path;
-	const char *from; /* "{{tasks.x.outputs.artifacts.y}}" */
+	const char *from; /* "{{tasks.x.outputs.artifacts.y}}", with braces also where the file has none */
 	const char *from_expression;
 	const char *raw; /* raw.data: its bytes */
 	const char *uri; /* declared location (s3, gcs, hdfs, http, git, oss, azure); NULL: none */
 	const char *sub_path;
 	const char *global_name;
 	bool optional;
+	bool located; /* it names a store, though perhaps too little for a URI */
 	const struct pa_node *node;
 };
 
@@ -113,7 +114,7 @@ struct pa_call {
 	const char *depends; /* dag: the expression; NULL when `dependencies` is used */
 	const char *when;
 	const struct pa_node *with_items;
-	const char *with_param;
+	const char *with_param;              /* withExpression too: "{{=…}}" */
 	const struct pa_node *with_sequence; /* mapping: count | start, end; format */
 	struct pa_parameter *parameters;     /* arguments */
 	size_t parameter_count;
@@ -152,6 +153,7 @@ struct pa_template {
 
 	const char *resource_action;   /* resource: create, delete, apply, … */
 	const char *resource_manifest; /* resource: text, may hold {{…}} */
+	struct pa_artifact *listed;    /* data: the place whose keys it lists; NULL: none */
 	struct pa_volume *volumes;     /* the template's own */
 	size_t volume_count;
 	bool has_retry;
@@ -164,7 +166,8 @@ struct pa_template {
 	int64_t active_deadline_seconds; /* 0: none */
 	bool daemon;
 	const struct pa_node *metadata; /* annotations and labels */
-	size_t number;                  /* from 0, each template of the workflow its own, inline ones too */
+	/* From 0, each template of all that is analysed together its own, inline ones too. */
+	size_t number;
 	const struct pa_node *node;
 };
 
@@ -173,6 +176,7 @@ struct pa_workflow {
 	size_t document;
 	const char *kind;                /* Workflow, WorkflowTemplate, … */
 	const char *name;                /* metadata.name or NULL */
+	const char *name_space;          /* metadata.namespace or NULL */
 	const char *generate_name;       /* or NULL */
 	const char *entrypoint;          /* or NULL */
 	const char *on_exit;             /* or NULL */
@@ -188,9 +192,12 @@ struct pa_workflow {
 	int64_t active_deadline_seconds;   /* 0: none */
 	const struct pa_node *annotations; /* metadata.annotations */
 	const struct pa_node *labels;
-	const struct pa_node *hooks;                /* spec.hooks */
-	const struct pa_node *template_ref;         /* spec.workflowTemplateRef */
-	size_t template_number_count;               /* templates, inline ones included */
+	const struct pa_node *hooks; /* spec.hooks */
+	/* spec.workflowTemplateRef; NULL too where the spec that it names was found, and is in this one. */
+	const struct pa_node *template_ref;
+	const struct pa_node *template_defaults; /* spec.templateDefaults, which every template has in it */
+	const struct pa_node *default_retry;     /* spec.retryStrategy, likewise */
+	const char *pod_spec_patch;              /* spec.podSpecPatch or NULL */
 	const struct pa_name_table *template_index; /* name to index in templates */
 	const struct pa_node *node;
 };

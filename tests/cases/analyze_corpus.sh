@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Real pipelines: what `analyze` says of them against what a person read in them (analyze_corpus.expected.json),
-# a second computation of order, edges and claims, and an answer for every file of the corpus.
+# Real pipelines: what `analyze` says of them against what a person read in them (analyze_corpus.expected.json), a
+# second computation of tasks, order, edges, claims and loops for every file of the corpus.
 #
 # PIPEAHEAD: the binary.  PA_CORPUS: the corpus.  Skipped (77) where one is missing.
 set -u
@@ -60,22 +60,10 @@ print("%d files read by hand, %d differences" % (len(files), problems))
 sys.exit(1 if problems else 0)
 PYTHON
 
-find "$PA_CORPUS/argo-kfp-v1" -type f | sort | xargs python3 "$here/analyze_cross_check.py" "$PIPEAHEAD"
+python3 "$here/analyze_cross_check.py" "$PIPEAHEAD" "$PA_CORPUS" "$here/analyze_known_differences.tsv"
 case $? in
 0 | 77) ;;
 *) failed=1 ;;
 esac
 
-# Every file has a model or an error that says where; 0 and 3 are the only ends.
-answered=0
-while read -r file; do
-	message=$("$PIPEAHEAD" analyze "$file" --format json 2>&1 >/dev/null)
-	code=$?
-	answered=$((answered + 1))
-	if [ $code -ne 0 ] && { [ $code -ne 3 ] || ! grep -qE ':[0-9]+:[0-9]+: ' <<<"$message"; }; then
-		echo "$file: exit code $code: $message"
-		failed=1
-	fi
-done < <(find "$PA_CORPUS" -type f \( -name '*.yaml' -o -name '*.yml' -o -name '*.json' \) | sort)
-echo "$answered files answered"
 exit $failed

@@ -90,15 +90,115 @@ static void test_documents_are_counted(void **state)
 	assert_int_equal(reading.documents[2].index, 2);
 	pa_arena_done(&reading.arena);
 
-	reading = read_text("a: 1\n---\nb: [\n");
-	assert_int_equal(reading.rc, -(int)PA_ERROR_INPUT);
-	assert_int_equal(reading.count, 1);
-	pa_arena_done(&reading.arena);
-
 	reading = read_text("");
 	assert_int_equal(reading.rc, 0);
 	assert_int_equal(reading.count, 0);
 	pa_arena_done(&reading.arena);
+}
+
+/* The documents of a text as JSON, a blank between them; one that cannot be read is its error. */
+static void documents_are(const char *text, size_t bytes, const char *expected)
+{
+	struct reading reading = read_bytes(text, bytes);
+	char all[4096] = "";
+	size_t failed = 0;
+
+	for (size_t i = 0; i < reading.count; i++) {
+		const struct pa_document *document = &reading.documents[i];
+		const char *one = document->error != NULL  ? document->error
+		                  : document->root == NULL ? "-"
+		                                           : pa_node_to_json(&reading.arena, document->root);
+		assert_int_equal(document->index, i);
+		snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%.24s", i == 0 ? "" : " | ", one);
+		if (document->error != NULL && failed++ == 0)
+			assert_string_equal(reading.err.message, document->error);
+	}
+	assert_int_equal(reading.rc, failed > 0 ? -(int)PA_ERROR_INPUT : 0);
+	assert_string_equal(all, expected);
+	pa_arena_done(&reading.arena);
+}
+
+static void test_one_bad_document_does_not_lose_the_others(void **state)
+{
+#define GIVES(text, expected) documents_are(text, sizeof(text) - 1, expected)
+	(void)state;
+	GIVES("a: 1\n---\nb: [\n", "{\"a\":1} | f:4:1: not YAML: while p");
+	GIVES("a: [\n---\nb: 1\n", "f:2:1: not YAML: while p | {\"b\":1}");
+	GIVES("a: 1\n--- # two\nb: 'x\n---\nc: 2\n", "{\"a\":1} | f:4:1: not YAML: while s | {\"c\":2}");
+	/* Positions behind an error are those of the whole text, whatever ends its lines. */
+	GIVES("a: b: c\n---\nd: 1\n---\ne: f: g\n", "f:1:5: not YAML: mapping | {\"d\":1} | "
+	                                            "f:5:5: not YAML: mapping");
+	GIVES("a: b: c\r\n---\r\nd: 1\r\n---\r\ne: f: g\r\n",
+	      "f:1:5: not YAML: mapping | {\"d\":1} | f:5:5: not YAML: mapping");
+	GIVES("\xef\xbb\xbf"
+	      "a: b: c\n---\n{d: 1\n",
+	      "f:1:5: not YAML: mapping | f:4:1: not YAML: while p");
+	/* What is wrong with the tree, too. */
+	GIVES("a: 1\na: 2\n---\nb: 1\n---\n? [c]\n: d\n---\n- e\n",
+	      "f:2:1: the key 'a' is he | {\"b\":1} | f:6:3: a key is a list o | [\"e\"]");
+	/* Anchors end with their document, also with a lost one. */
+	GIVES("a: &x 1\nb: [\n---\nc: *x\n---\nd: 1\n",
+	      "f:3:1: not YAML: while p | f:4:4: alias '*x' has no | {\"d\":1}");
+	/* What stands behind an ended flow map belongs to it. */
+	GIVES("{a: 1}\n]\n---\nb: 1\n", "f:2:1: not YAML: did not | {\"b\":1}");
+	GIVES("{\"a\": 1}\n{\"b\": 1}\n", "f:2:1: not YAML: did not");
+	/* Directives belong to the document behind them. */
+	GIVES("a: 1\n...\n%YAML 9.9\n---\nb: 1\n---\nc: 1\n",
+	      "{\"a\":1} | f:3:1: not YAML: found i | {\"c\":1}");
+	/* `---` is a marker only at the start of a line. */
+	GIVES("a: |\n  ---\n  x\nb: [\n---x\n---\nc: 1\n", "f:6:1: not YAML: while p | {\"c\":1}");
+}
+
+static void test_bytes_that_no_document_can_hold(void **state)
+{
+	(void)state;
+	GIVES("a: 1\n---\nb: \0\n---\nc: 1\n", "{\"a\":1} | f:3:4: a NUL byte; save  | {\"c\":1}");
+	GIVES("a: \xff\n---\nb: 1\n", "f:1:4: not UTF-8; save t | {\"b\":1}");
+	GIVES("a: \xc3\xa4\xed\xa0\x80\n", "f:1:5: not UTF-8; save t");
+	GIVES("a: \xc0\x80\n", "f:1:4: not UTF-8; save t");
+	GIVES("a: \xe2\x82", "f:1:4: not UTF-8; save t");
+	GIVES("a: 1\n---\nb: \x1b[0m\n---\n- c\n---\n\x07\n",
+	      "{\"a\":1} | f:3:4: a control charact | [\"c\"] | f:7:1: a control charact");
+	GIVES("\xff\xfe"
+	      "a\0:\0",
+	      "f:1:1: the text is UTF-1");
+	GIVES("\xfe\xff\0a\0:", "f:1:1: the text is UTF-1");
+	GIVES("a: [\n---\nb: \x01\n---\nc: 1\n",
+	      "f:2:1: not YAML: while p | f:3:4: a control charact | {\"c\":1}");
+	GIVES("a: \xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\n",
+	      "{\"a\":\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\"}");
+#undef GIVES
+}
+
+static void test_lost_documents_are_limited(void **state)
+{
+	static char text[8 * 1024];
+	size_t length = 0;
+
+	(void)state;
+	for (int i = 0; i < 1000; i++)
+		length += (size_t)snprintf(text + length, sizeof(text) - length, "[\n---\n");
+	struct reading reading = read_bytes(text, length);
+	assert_int_equal(reading.count, PA_NODE_MAX_FAILED_DOCUMENTS + 1);
+	assert_string_equal(reading.documents[PA_NODE_MAX_FAILED_DOCUMENTS].error,
+	                    "f:200:1: 100 documents cannot be read; the rest of the text was not looked at");
+	pa_arena_done(&reading.arena);
+}
+
+static void test_memory_is_limited(void **state)
+{
+	size_t bytes = 8u << 20;
+	char *text = malloc(bytes);
+
+	(void)state;
+	for (size_t i = 0; i < bytes; i += 2)
+		memcpy(text + i, i == 0 ? "[a" : ",a", 2);
+	struct reading reading = read_bytes(text, bytes);
+	assert_int_equal(reading.rc, -(int)PA_ERROR_INPUT);
+	assert_non_null(strstr(reading.err.message, "more memory than its size allows (16 times the text"));
+	assert_true(pa_arena_bytes(&reading.arena) < 17 * bytes);
+	pa_arena_done(&reading.arena);
+	free(text);
 }
 
 static void test_aliases_and_merges(void **state)
@@ -250,6 +350,10 @@ int main(void)
 	    cmocka_unit_test(test_values_keep_their_text),
 	    cmocka_unit_test(test_positions),
 	    cmocka_unit_test(test_documents_are_counted),
+	    cmocka_unit_test(test_one_bad_document_does_not_lose_the_others),
+	    cmocka_unit_test(test_bytes_that_no_document_can_hold),
+	    cmocka_unit_test(test_lost_documents_are_limited),
+	    cmocka_unit_test(test_memory_is_limited),
 	    cmocka_unit_test(test_aliases_and_merges),
 	    cmocka_unit_test(test_refuses_bad_text),
 	    cmocka_unit_test(test_duplicates_in_large_maps),

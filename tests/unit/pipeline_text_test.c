@@ -225,6 +225,9 @@ static void test_uris(void **state)
 	    {"xs3://b/k", false, NULL},
 	    {"s3://", false, NULL},
 	    {"json://x/y then s3://b/k", false, "s3://b/k"},
+	    {"gs://$B/x,s3://b/k", true, "s3://b/k"},
+	    {"s3://{{a s3://b/{{k}}", false, "s3://b/{{k}}"},
+	    {"s3://{{a", false, NULL},
 	};
 
 	(void)state;
