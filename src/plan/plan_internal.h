@@ -60,7 +60,7 @@ bool pa_plan_is_live(const struct pa_planner *planner, size_t task);
 /* Live, and likely enough to be planned for, or under way. */
 bool pa_plan_is_planned(const struct pa_planner *planner, size_t task);
 
-/* Runs the timeline with and without loads and keeps the better way of ordering. */
+/* Runs the tasks with and without loads ahead (plan/portfolio.h). */
 int pa_loads_make(struct pa_planner *planner, struct pa_error *err);
 
 double pa_bound_find(const struct pa_planner *planner);
