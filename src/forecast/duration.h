@@ -9,40 +9,27 @@
 #include <stdint.h>
 
 #include "forecast/forecast.h"
+#include "forecast/regression.h"
 
 struct pa_arena;
 
-#define PA_DURATION_MAX_SAMPLES 300 /* of one template, the newest */
-
-struct pa_sample {
-	double log_s;     /* ln(max(duration, .01)) */
-	double log_bytes; /* ln(1 + bytes) */
-	double weight;
-	uint32_t run_age;
-};
-
-/* How duration grows with input. */
-struct pa_slope {
-	bool used;
-	double value;
-	double variance;
-};
-
-double pa_log_seconds(double seconds);
-double pa_log_bytes(double bytes);
-
-/* Sorts newest run first, keeps at most PA_DURATION_MAX_SAMPLES (their number is returned), and multiplies
- * the weights so that old runs, and many samples of one run, count less. */
-size_t pa_samples_prepare(struct pa_sample *samples, size_t count);
-/* `samples` prepared. */
-struct pa_slope pa_slope_fit(struct pa_arena *scratch, const struct pa_sample *samples, size_t count);
-/* At least one sample; `input_bytes` NAN or 0: not known, the slope is not used. */
+/* `samples` prepared, at least one; `line` is that of their template. */
 struct pa_distribution pa_duration_predict(struct pa_arena *scratch, const struct pa_sample *samples,
-                                           size_t count, const struct pa_slope *slope, double input_bytes);
+                                           size_t count, const struct pa_line *line,
+                                           const double *regressors);
 
-/* With no sample: by kind, moved towards the median of the pipeline's other templates, of which `log_seconds`
- * has the centres. */
-struct pa_distribution pa_duration_prior(enum pa_task_kind kind, double input_bytes, double other_log_s,
-                                         size_t other_count);
+/* The same for bytes that are read (`output` false; the history's own, as they were) or written (`line` is that of
+ * pa_bytes_samples()).  NANs when the history knows of none. */
+struct pa_distribution pa_bytes_predict(struct pa_arena *scratch, const struct pa_sample *samples,
+                                        size_t count, bool output, const struct pa_line *line,
+                                        const double *regressors);
+/* The samples of which those bytes are known, with them in the place of the duration. */
+struct pa_sample *pa_bytes_samples(struct pa_arena *scratch, const struct pa_sample *samples, size_t count,
+                                   bool output, size_t *ret_count);
+
+/* With no sample: by kind, moved towards what tasks of that kind took elsewhere (`kind_past` may be NULL) and then
+ * towards the median of the pipeline's other templates. */
+struct pa_distribution pa_duration_prior(enum pa_task_kind kind, const struct pa_kind_past *kind_past,
+                                         double input_bytes, double other_log_s, size_t other_count);
 
 #endif

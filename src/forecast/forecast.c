@@ -2,34 +2,18 @@
 #include "forecast/forecast.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/arena.h"
 #include "base/error.h"
 #include "forecast/duration.h"
 #include "forecast/graph.h"
+#include "forecast/past.h"
 #include "forecast/spread.h"
 #include "forecast/statistics.h"
 
 #define UNKNOWN_LOOP_ITEMS 4  /* of a loop whose list a task makes and that never ran */
+#define PAST_RUN_WEIGHT    .3 /* of an execution of a past run, beside one of the run under way */
 #define LIKELY_PROBABILITY .5 /* a task that is less likely is left out of the pass of medians */
-
-/* The observations of one template, by index into the history. */
-struct group {
-	uint32_t *observations;
-	size_t count;
-	struct pa_slope slope;
-	double centre_log_s; /* median, where there is any */
-};
-
-/* What the history says about one task apart from its durations. */
-struct record {
-	uint32_t own;    /* its own durations */
-	uint32_t runs;   /* in which it ran, cached or not */
-	uint32_t cached; /* times that a cache skipped it */
-	uint32_t times;  /* executions in all */
-};
 
 struct maker {
 	struct pa_arena *scratch;
@@ -37,109 +21,9 @@ struct maker {
 	const struct pa_history *history;
 	const struct pa_forecast_options *options;
 	struct pa_graph graph;
-	struct group *groups;   /* per template */
-	struct record *records; /* per task */
-	uint32_t run_count;
-	struct pa_weighted *centres; /* of the templates with history */
-	size_t centre_count;
+	struct pa_past past;
+	double run_executions; /* expected */
 };
-
-static void group_observations(struct maker *maker)
-{
-	const struct pa_history *history = maker->history;
-	size_t template_count = maker->graph.templates.count;
-	maker->groups = pa_arena_array(maker->scratch, template_count, sizeof(*maker->groups));
-	for (int pass = 0; pass < 2; pass++) {
-		for (size_t i = 0; i < template_count && pass == 1; i++) {
-			struct group *group = &maker->groups[i];
-			group->observations = pa_arena_array(maker->scratch, group->count, sizeof(uint32_t));
-			group->count = 0;
-		}
-		for (uint32_t i = 0; i < history->observation_count; i++) {
-			const struct pa_observation *observation = &history->observations[i];
-			uint32_t index = pa_names_find(&maker->graph.templates, observation->template_name);
-			if (index == PA_NAMES_NONE || observation->cached)
-				continue;
-			struct group *group = &maker->groups[index];
-			if (pass == 1)
-				group->observations[group->count] = i;
-			group->count++;
-		}
-	}
-}
-
-struct aged {
-	uint32_t run_age;
-	uint32_t index;
-};
-
-static int compare_aged(const void *left, const void *right)
-{
-	const struct aged *a = left, *b = right;
-	if (a->run_age != b->run_age)
-		return a->run_age < b->run_age ? -1 : 1;
-	return (a->index > b->index) - (a->index < b->index);
-}
-
-/* Counts per task.  The observations are walked run by run, so that the last run seen tells runs apart. */
-static void keep_records(struct maker *maker)
-{
-	const struct pa_history *history = maker->history;
-	size_t task_count = maker->graph.task_count;
-	struct aged *aged = pa_arena_array(maker->scratch, history->observation_count, sizeof(*aged));
-	uint32_t *last_run = pa_arena_array(maker->scratch, task_count, sizeof(*last_run));
-
-	maker->records = pa_arena_array(maker->scratch, task_count, sizeof(*maker->records));
-	maker->run_count = history->run_count;
-	for (uint32_t i = 0; i < history->observation_count; i++)
-		aged[i] = (struct aged){history->observations[i].run_age, i};
-	qsort(aged, history->observation_count, sizeof(*aged), compare_aged);
-	for (size_t i = 0; i < history->observation_count; i++) {
-		const struct pa_observation *observation = &history->observations[aged[i].index];
-		uint32_t task = pa_names_find(&maker->graph.ids, observation->task_id);
-		if (aged[i].run_age >= maker->run_count)
-			maker->run_count = aged[i].run_age + 1;
-		if (task == PA_NAMES_NONE)
-			continue;
-		struct record *record = &maker->records[task];
-		record->runs += last_run[task] != aged[i].run_age + 1;
-		last_run[task] = aged[i].run_age + 1;
-		record->times++;
-		record->cached += observation->cached;
-		record->own += !observation->cached;
-	}
-}
-
-static struct pa_sample sample_of(const struct pa_observation *observation, double weight)
-{
-	return (struct pa_sample){pa_log_seconds(observation->duration_s),
-	                          pa_log_bytes((double)observation->input_bytes), weight,
-	                          observation->run_age};
-}
-
-/* Slope and centre of every template that ran before. */
-static void fit_templates(struct maker *maker)
-{
-	size_t template_count = maker->graph.templates.count;
-	maker->centres = pa_arena_array(maker->scratch, template_count, sizeof(*maker->centres));
-	for (size_t i = 0; i < template_count; i++) {
-		struct group *group = &maker->groups[i];
-		if (group->count == 0)
-			continue;
-		struct pa_sample *samples = pa_arena_array(maker->scratch, group->count, sizeof(*samples));
-		for (size_t j = 0; j < group->count; j++)
-			samples[j] = sample_of(&maker->history->observations[group->observations[j]], 1);
-		size_t count = pa_samples_prepare(samples, group->count);
-		group->slope = pa_slope_fit(maker->scratch, samples, count);
-		struct pa_weighted *seconds = pa_arena_array(maker->scratch, count, sizeof(*seconds));
-		for (size_t j = 0; j < count; j++)
-			seconds[j] = (struct pa_weighted){samples[j].log_s, samples[j].weight};
-		pa_weighted_sort(seconds, count);
-		group->centre_log_s = pa_weighted_quantile(seconds, count, .5);
-		maker->centres[maker->centre_count++] = (struct pa_weighted){group->centre_log_s, 1};
-	}
-	pa_weighted_sort(maker->centres, maker->centre_count);
-}
 
 /* With a chance that a cache skips the task, its quantiles move down: the lowest are 0. */
 static struct pa_distribution mix_with_cached(const struct pa_distribution *durations, double cached_share)
@@ -155,67 +39,93 @@ static struct pa_distribution mix_with_cached(const struct pa_distribution *dura
 
 static double input_bytes_of(const struct maker *maker, size_t task)
 {
-	return maker->options->input_bytes ? maker->options->input_bytes[task] : NAN;
+	double bytes = maker->options->input_bytes ? maker->options->input_bytes[task] : NAN;
+	return bytes >= 0 && isfinite(bytes) ? bytes : NAN;
 }
 
-/* A task's own past counts fully; the other tasks of its template count together as one execution of its
- * own, and fully where it has none. */
-static void predict_from_history(struct maker *maker, size_t index, const struct group *group,
-                                 struct pa_task_forecast *forecast)
+static double expected_instances(const struct pa_loop *loop, const struct pa_task_past *past)
 {
-	const char *id = maker->pipeline->tasks[index].id;
-	uint32_t own = maker->records[index].own;
-	double sibling_weight = own > 0 && group->count > own ? 1 / (double)(group->count - own) : 1;
-	struct pa_arena one = PA_ARENA_INIT;
-	struct pa_sample *samples = pa_arena_array(&one, group->count, sizeof(*samples));
-	for (size_t i = 0; i < group->count; i++) {
-		const struct pa_observation *observation =
-		    &maker->history->observations[group->observations[i]];
-		bool is_own = strcmp(observation->task_id, id) == 0;
-		samples[i] = sample_of(observation, is_own ? 1 : sibling_weight);
-	}
-	size_t count = pa_samples_prepare(samples, group->count);
-	forecast->duration_s =
-	    pa_duration_predict(&one, samples, count, &group->slope, input_bytes_of(maker, index));
-	forecast->basis = PA_BASIS_HISTORY;
-	forecast->observations = (uint32_t)count;
-	pa_arena_done(&one);
-}
-
-static double expected_instances(const struct pa_loop *loop, const struct record *record)
-{
-	double seen = record->runs > 0 ? (double)record->times / record->runs : 0;
+	double seen = past->runs > 0 ? (double)past->times / past->runs : 0;
 	if (!loop)
 		return 1;
 	if (loop->items < 0)
-		return record->runs > 0 ? seen : UNKNOWN_LOOP_ITEMS;
+		return past->runs > 0 ? seen : UNKNOWN_LOOP_ITEMS;
 	/* A loop within a loop runs a multiple of its own items. */
 	double items = (double)loop->items;
 	bool is_multiple = items > 0 && seen > items && fmod(seen, items) == 0;
 	return is_multiple ? seen : items;
 }
 
-static void forecast_task(struct maker *maker, size_t index, struct pa_task_forecast *forecast)
+static void predict_from_history(struct maker *maker, size_t index, double fan_in,
+                                 struct pa_task_forecast *forecast)
+{
+	const struct pa_template_past *past =
+	    &maker->past.templates[maker->graph.tasks[index].template_index];
+	double regressors[PA_REGRESSORS_MAX];
+	struct pa_arena one = PA_ARENA_INIT;
+	size_t count;
+	const struct pa_sample *samples = pa_past_samples(&one, &maker->past, &maker->graph, index, &count);
+
+	pa_past_regressors(&one, past, &maker->pipeline->tasks[index], input_bytes_of(maker, index), fan_in,
+	                   maker->run_executions, regressors);
+	forecast->duration_s = pa_duration_predict(&one, samples, count, &past->line, regressors);
+	if (isnan(forecast->input_bytes.quantiles[0]))
+		forecast->input_bytes = pa_bytes_predict(&one, samples, count, false, NULL, regressors);
+	forecast->output_bytes = pa_bytes_predict(&one, samples, count, true, &past->output_line, regressors);
+	forecast->basis = past->by_command ? PA_BASIS_COMMAND : PA_BASIS_HISTORY;
+	forecast->observations = (uint32_t)count;
+	pa_arena_done(&one);
+}
+
+/* The share of past runs in which it ran, shrunk to one half; what the run under way has decided is certain. */
+static double probability_of(const struct maker *maker, size_t index)
+{
+	const struct pa_forecast_progress *progress = maker->options->progress;
+	const struct pa_task_past *past = &maker->past.tasks[index];
+	bool started = progress && isfinite(progress->started_s[index]);
+	if (progress && progress->skipped && progress->skipped[index])
+		return 0;
+	if (started || !maker->pipeline->tasks[index].condition)
+		return 1;
+	/* The run under way is one of the runs, and says nothing of a task that it has not come to. */
+	double runs = (double)maker->past.run_count - (progress ? 1 : 0);
+	return (past->runs + 1.0) / (runs + 2.0);
+}
+
+/* How often each task will run. */
+static void count_executions(struct maker *maker, struct pa_task_forecast *forecasts)
+{
+	for (size_t i = 0; i < maker->graph.task_count; i++) {
+		forecasts[i].probability = probability_of(maker, i);
+		forecasts[i].instances =
+		    expected_instances(maker->pipeline->tasks[i].loop, &maker->past.tasks[i]);
+		maker->run_executions += forecasts[i].probability * forecasts[i].instances;
+	}
+}
+
+static void forecast_task(struct maker *maker, size_t index, struct pa_task_forecast *forecasts)
 {
 	const struct pa_task *task = &maker->pipeline->tasks[index];
-	const struct group *group = &maker->groups[maker->graph.tasks[index].template_index];
-	const struct record *record = &maker->records[index];
+	const struct pa_graph_task *node = &maker->graph.tasks[index];
+	const struct pa_task_past *past = &maker->past.tasks[index];
+	struct pa_task_forecast *forecast = &forecasts[index];
+	double fan_in = 0;
 
-	forecast->probability = 1;
-	if (task->condition)
-		forecast->probability = (record->runs + 1.0) / (maker->run_count + 2.0);
-	forecast->instances = expected_instances(task->loop, record);
-	if (group->count > 0) {
-		predict_from_history(maker, index, group, forecast);
+	for (size_t i = 0; i < node->after_count; i++)
+		fan_in += forecasts[node->after[i]].instances;
+	forecast->input_bytes = pa_distribution_same(input_bytes_of(maker, index));
+	forecast->output_bytes = pa_distribution_same(NAN);
+	if (maker->past.templates[node->template_index].count > 0) {
+		predict_from_history(maker, index, fan_in, forecast);
 	} else {
 		forecast->duration_s = pa_duration_prior(
-		    task->kind, input_bytes_of(maker, index),
-		    pa_weighted_quantile(maker->centres, maker->centre_count, .5), maker->centre_count);
-		forecast->basis = maker->centre_count > 0 ? PA_BASIS_PIPELINE : PA_BASIS_PRIOR;
+		    task->kind, maker->history->kinds ? &maker->history->kinds[task->kind] : NULL,
+		    input_bytes_of(maker, index), maker->past.other_centre_log_s, maker->past.other_count);
+		forecast->basis = maker->past.other_count > 0 ? PA_BASIS_PIPELINE : PA_BASIS_PRIOR;
 	}
-	if (record->cached > 0)
+	if (past->cached > 0)
 		forecast->duration_s =
-		    mix_with_cached(&forecast->duration_s, record->cached / (record->times + 1.0));
+		    mix_with_cached(&forecast->duration_s, past->cached / (past->times + 1.0));
 }
 
 static int check_history(const struct pa_history *history, struct pa_error *err)
@@ -232,36 +142,123 @@ static int check_history(const struct pa_history *history, struct pa_error *err)
 	return 0;
 }
 
-static int make(struct pa_arena *arena, struct maker *maker, struct pa_forecast *ret, struct pa_error *err)
+/* What the run itself has taught so far: its finished tasks are the newest run, and all others count for less. */
+static const struct pa_history *learn_from_run(struct maker *maker,
+                                               const struct pa_forecast_progress *progress)
 {
-	int failed = pa_graph_make(maker->scratch, maker->pipeline, &maker->graph, err);
-	if (failed)
-		return failed;
-	size_t count = maker->graph.task_count;
-	struct pa_forecast forecast = {.task_count = count};
-	forecast.tasks = pa_arena_array(arena, count, sizeof(*forecast.tasks));
-	group_observations(maker);
-	keep_records(maker);
-	fit_templates(maker);
-	for (size_t i = 0; i < count; i++)
-		forecast_task(maker, i, &forecast.tasks[i]);
+	const struct pa_history *history = maker->history;
+	struct pa_history *more = pa_arena_alloc(maker->scratch, sizeof(*more));
+	size_t task_count = maker->pipeline->task_count;
+	struct pa_observation *all =
+	    pa_arena_array(maker->scratch, history->observation_count + task_count, sizeof(*all));
 
+	*more = *history;
+	more->observations = all;
+	for (size_t i = 0; i < history->observation_count; i++) {
+		all[i] = history->observations[i];
+		all[i].run_age++;
+		all[i].weight = PAST_RUN_WEIGHT * (all[i].weight > 0 ? all[i].weight : 1);
+	}
+	more->run_count++;
+	for (size_t i = 0; i < task_count; i++) {
+		const struct pa_task *task = &maker->pipeline->tasks[i];
+		double duration_s = progress->ended_s[i] - progress->started_s[i];
+		/* A clock that was set back gives no duration; a loop's is not that of one execution. */
+		if (!(duration_s >= 0 && duration_s < INFINITY) || task->loop)
+			continue;
+		size_t parameter_count;
+		const struct pa_name_number *parameters =
+		    pa_forecast_parameters(maker->scratch, task, &parameter_count);
+		all[more->observation_count++] = (struct pa_observation){
+		    .task_id = task->id,
+		    .template_name = task->template_name,
+		    .duration_s = duration_s,
+		    .input_bytes = (uint64_t)fmin(fmax(input_bytes_of(maker, i), 0), 0x1p62),
+		    .fan_in = (double)maker->graph.tasks[i].after_count,
+		    .run_executions = (double)task_count,
+		    .parameters = parameters,
+		    .parameter_count = parameter_count,
+		};
+	}
+	return more;
+}
+
+/* Times that the timeline can take: nothing starts or ends after now, nothing ends before it started. */
+static void set_states(const struct maker *maker, const struct pa_forecast_progress *progress,
+                       struct pa_spread_input *input)
+{
+	size_t count = maker->graph.task_count;
+	double *started_s = pa_arena_array(maker->scratch, count, sizeof(*started_s));
+	double *ended_s = pa_arena_array(maker->scratch, count, sizeof(*ended_s));
+	for (size_t i = 0; i < count; i++) {
+		started_s[i] = isfinite(progress->started_s[i]) ? fmin(progress->started_s[i], 0) : NAN;
+		ended_s[i] = isfinite(progress->ended_s[i]) ? fmin(progress->ended_s[i], 0) : NAN;
+		if (!isnan(ended_s[i]) && !(started_s[i] <= ended_s[i]))
+			started_s[i] = ended_s[i];
+	}
+	input->started_s = started_s;
+	input->ended_s = ended_s;
+	input->skipped = progress->skipped;
+}
+
+static int spread_out(struct maker *maker, struct pa_forecast *forecast, struct pa_error *err)
+{
 	struct pa_spread_input input = {.pipeline = maker->pipeline,
 	                                .graph = &maker->graph,
-	                                .tasks = forecast.tasks,
+	                                .tasks = forecast->tasks,
 	                                .least_probability = LIKELY_PROBABILITY,
 	                                .slots = maker->options->slots,
 	                                .draws = maker->options->draws,
 	                                .seed = maker->options->seed};
 	struct pa_spread spread;
-	failed = pa_spread_run(maker->scratch, &input, &spread, err);
+	if (maker->options->progress)
+		set_states(maker, maker->options->progress, &input);
+	int failed = pa_spread_run(maker->scratch, &input, &spread, err);
 	if (failed)
 		return failed;
-	for (size_t i = 0; i < count; i++) {
-		forecast.tasks[i].start_s = spread.start_s[i];
-		forecast.tasks[i].end_s = spread.end_s[i];
+	for (size_t i = 0; i < forecast->task_count; i++) {
+		forecast->tasks[i].start_s = spread.start_s[i];
+		forecast->tasks[i].end_s = spread.end_s[i];
 	}
-	forecast.makespan_s = spread.makespan_s;
+	forecast->makespan_s = spread.makespan_s;
+	return 0;
+}
+
+static void forecast_data(const struct maker *maker, const struct pa_data *data,
+                          const struct pa_task_forecast *tasks, struct pa_data_forecast *ret)
+{
+	ret->first_need_s = ret->last_use_s = pa_distribution_same(NAN);
+	for (size_t i = 0; i < data->read_count; i++) {
+		uint32_t task = pa_names_find(&maker->graph.ids, data->read_by[i]);
+		for (size_t j = 0; task != PA_NAMES_NONE && j < PA_FORECAST_QUANTILES; j++) {
+			double *first_s = &ret->first_need_s.quantiles[j];
+			double *last_s = &ret->last_use_s.quantiles[j];
+			*first_s = fmin(*first_s, tasks[task].start_s.quantiles[j]);
+			*last_s = fmax(*last_s, tasks[task].end_s.quantiles[j]);
+		}
+	}
+}
+
+static int make(struct pa_arena *arena, struct maker *maker, struct pa_forecast *ret, struct pa_error *err)
+{
+	int failed = pa_graph_make(maker->scratch, maker->pipeline, &maker->graph, err);
+	if (failed)
+		return failed;
+	struct pa_forecast forecast = {.task_count = maker->graph.task_count,
+	                               .data_count = maker->pipeline->data_count};
+	forecast.tasks = pa_arena_array(arena, forecast.task_count, sizeof(*forecast.tasks));
+	forecast.data = pa_arena_array(arena, forecast.data_count, sizeof(*forecast.data));
+	if (maker->options->progress)
+		maker->history = learn_from_run(maker, maker->options->progress);
+	pa_past_make(maker->scratch, maker->pipeline, &maker->graph, maker->history, &maker->past);
+	count_executions(maker, forecast.tasks);
+	for (size_t i = 0; i < forecast.task_count; i++)
+		forecast_task(maker, i, forecast.tasks);
+	failed = spread_out(maker, &forecast, err);
+	if (failed)
+		return failed;
+	for (size_t i = 0; i < forecast.data_count; i++)
+		forecast_data(maker, &maker->pipeline->data[i], forecast.tasks, &forecast.data[i]);
 	*ret = forecast;
 	return 0;
 }
@@ -285,6 +282,6 @@ int pa_forecast_make(struct pa_arena *arena, const struct pa_pipeline *pipeline,
 
 const char *pa_forecast_basis_name(enum pa_forecast_basis basis)
 {
-	static const char *const names[] = {"history", "pipeline", "prior"};
+	static const char *const names[] = {"history", "command", "pipeline", "prior"};
 	return names[basis];
 }

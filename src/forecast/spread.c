@@ -8,7 +8,7 @@
 #include "forecast/spread_internal.h"
 #include "forecast/statistics.h"
 
-#define TEMPLATE_CORRELATION .7 /* of the draws of one template's tasks */
+#define TEMPLATE_CORRELATION .85 /* of the draws of one template's tasks */
 #define RETRY_PROBABILITY    .05
 #define MAX_RETRIES          3
 

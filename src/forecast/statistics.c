@@ -69,6 +69,14 @@ double pa_distribution_at(const struct pa_distribution *distribution, double nor
 	return fmax(exp(low + share * (high - low)), .01);
 }
 
+struct pa_distribution pa_distribution_same(double value)
+{
+	struct pa_distribution distribution;
+	for (size_t i = 0; i < PA_FORECAST_QUANTILES; i++)
+		distribution.quantiles[i] = value;
+	return distribution;
+}
+
 static int compare_numbers(const void *left, const void *right)
 {
 	double a = *(const double *)left, b = *(const double *)right;

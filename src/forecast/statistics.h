@@ -20,6 +20,8 @@ double pa_weighted_quantile(const struct pa_weighted *sorted, size_t count, doub
 double pa_normal_quantile(double level);
 /* The value of a distribution at a standard normal: linear in the logarithm, below 0.01 s it is 0.01 s. */
 double pa_distribution_at(const struct pa_distribution *distribution, double normal);
+/* Nothing but this value. */
+struct pa_distribution pa_distribution_same(double value);
 /* Quantiles of numbers, which get sorted; the levels are pa_forecast_levels. */
 struct pa_distribution pa_distribution_of(double *values, size_t count);
 
