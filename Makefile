@@ -37,7 +37,7 @@ test: setup-test
 	@tests/run.sh $(BUILD) $(BUILD_ASAN) $(BUILD_TSAN)
 
 bench: setup-test
-	@tools/setup.sh demo
+	@tools/setup.sh demo bench
 	@$(MAKE) --no-print-directory build
 	@tests/bench/run.sh $(BUILD)
 

@@ -6,7 +6,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 build=$1 build_asan=$2 build_tsan=$3
-tsan_tests="cache_ store_ mount_"
+tsan_tests="cache_ store_ mount_ ignite_"
 export PA_CORPUS=${PA_CORPUS:-$PWD/../shared/corpus}
 export PA_WFINSTANCES=${PA_WFINSTANCES:-$PWD/../shared/wfinstances}
 export CMOCKA_MESSAGE_OUTPUT=TAP
@@ -60,7 +60,7 @@ for prefix in $tsan_tests; do
 		[ -x "$test" ] && run "unit, TSan $(basename "$test")" 600 setarch -R "$test"
 	done
 done
-for target in node analyze; do
+for target in node json text arguments node_name status ignite analyze; do
 	run "fuzz seeds $target" 300 "$build_asan/tests/fuzz/${target}_replay" tests/fuzz/seeds/$target/*
 done
 for case in tests/cases/*.sh; do

@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # Installs what the named groups need from the distribution, and says so before.  Nothing is done when all of it is there.
-# usage: tools/setup.sh build|test|demo|fuzz...
+# usage: tools/setup.sh build|test|demo|bench|fuzz...
 set -euo pipefail
 
 packages_of() {
 	case "$1" in
 	build) echo gcc libc6-dev meson ninja-build pkg-config libyaml-dev libjansson-dev libxxhash-dev \
-		libsqlite3-dev libssl-dev linux-libc-dev ;;
+		libsqlite3-dev libssl-dev zlib1g-dev linux-libc-dev ;;
 	demo) echo python3 python3-numpy python-is-python3 ;;
-	test) echo libcmocka-dev python3-yaml util-linux procps sqlite3 ;;
+	test) echo libcmocka-dev python3-yaml util-linux procps sqlite3 openssl iproute2 openjdk-17-jdk-headless \
+		maven ;;
+	bench) command -v go >/dev/null || echo golang-go ;;
 	fuzz) echo clang-14 libclang-rt-14-dev ;;
-	*) echo "setup.sh: there is no group \"$1\"; say build, test, demo or fuzz" >&2; exit 2 ;;
+	*) echo "setup.sh: there is no group \"$1\"; say build, test, demo, bench or fuzz" >&2; exit 2 ;;
 	esac
 }
 

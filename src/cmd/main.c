@@ -9,9 +9,12 @@
 
 static const struct pa_command commands[] = {
     {"analyze", "what a pipeline's tasks read and write, and in which order", pa_cmd_analyze},
+    {"forecast", "how long each task will take, and when it will start and end", pa_cmd_forecast},
     {"plan", "when each task will start, and what to load for it when", pa_cmd_plan},
+    {"simulate", "how a pipeline would fare with this planner, or with another policy", pa_cmd_simulate},
     {"run", "run a pipeline on this machine with its data ahead of every task", pa_cmd_run},
     {"catalog", "the database of pipelines, tasks, data and runs", pa_cmd_catalog},
+    {"ignite", "look into an Apache Ignite cluster and the values of its caches", pa_cmd_ignite},
 };
 
 static void print_help(FILE *out)

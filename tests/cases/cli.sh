@@ -75,6 +75,67 @@ PYTHON
 [ $? -eq 1 ] || fail "a full standard output"
 ok "formats"
 
+mkdir -p "$work/folder/deep"
+cat >"$work/folder/workflow.yaml" <<YAML
+apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {generateName: together-}
+spec:
+  entrypoint: main
+  arguments: {parameters: [{name: from}, {name: list, value: '[]'}]}
+  templates:
+  - name: main
+    dag:
+      tasks:
+      - {name: fetch, templateRef: {name: library, template: fetch}}
+      - {name: work, template: work, dependencies: [fetch], withParam: '{{workflow.parameters.list}}'}
+  - {name: work, container: {image: busybox}}
+YAML
+cat >"$work/folder/deep/library.yml" <<YAML
+apiVersion: argoproj.io/v1alpha1
+kind: WorkflowTemplate
+metadata: {name: library}
+spec:
+  templates: [{name: fetch, container: {image: busybox, args: ['{{workflow.parameters.from}}']}}]
+YAML
+echo '{"kind": "Secret"}' >"$work/folder/deep/secret.json"
+printf 'no: [yaml' >"$work/folder/deep/values.yaml"
+printf '{"from": "s3://bucket/x", "list": [1, 2, {"a": null}]}' >"$work/arguments.json"
+together=$work/folder/workflow.yaml
+"$PIPEAHEAD" analyze "$together" --strict --no-catalog >/dev/null 2>"$work/err"
+[ $? -eq 3 ] || fail "--strict with a template missing"
+grep -q 'could not be resolved' "$work/err" || fail "--strict: $(cat "$work/err")"
+"$PIPEAHEAD" analyze "$together" --no-catalog >/dev/null || fail "a missing template is no failure"
+"$PIPEAHEAD" analyze "$work/folder" --args-file "$work/arguments.json" --no-catalog >"$work/json" 2>"$work/err" ||
+	fail "a folder: $(cat "$work/err")"
+[ ! -s "$work/err" ] || fail "a folder with other files: $(cat "$work/err")"
+python3 - "$work/json" <<-'PYTHON' || fail "a folder: $(head -c 2000 "$work/json")"
+	import json, sys
+	library, together = json.load(open(sys.argv[1]))["pipelines"]
+	assert library["name"] == "library" and together["name"] == "together-"
+	fetch, work = together["tasks"]
+	assert fetch["kind"] == "container" and fetch["data"] == [{"uri": "s3://bucket/x", "confidence": "argument"}]
+	assert work["after"] == ["fetch"] and work["loop"]["items"] == 3
+	assert together["parameters"][1]["value"] == '[1,2,{"a":null}]', together["parameters"]
+PYTHON
+"$PIPEAHEAD" analyze "$work/folder" --args-file "$work/arguments.json" --arg from=gs://mine/y --no-catalog |
+	grep 'gs://mine/y' >/dev/null || fail "--arg before --args-file"
+"$PIPEAHEAD" analyze "$together" --arg nobody=1 --no-catalog >"$work/out" 2>"$work/err"
+[ $? -eq 3 ] && [ ! -s "$work/out" ] && grep -q "no parameter 'nobody'" "$work/err" || fail "an argument of nobody"
+"$PIPEAHEAD" analyze "$together" --args-file <(echo '[1]') --no-catalog 2>"$work/err"
+[ $? -eq 3 ] && grep -q ':1:1: the arguments are no map' "$work/err" || fail "arguments that are no map"
+"$PIPEAHEAD" analyze "$work/folder/deep/secret.json" --no-catalog 2>/dev/null
+[ $? -eq 3 ] || fail "a named file without a pipeline"
+"$PIPEAHEAD" analyze "$together" --explain work --no-catalog |
+	grep "dependencies of 'work' on 'fetch'  (.*yaml:12:53)" >/dev/null || fail "--explain"
+"$PIPEAHEAD" analyze "$together" --explain wrok --no-catalog 2>"$work/err"
+[ $? -eq 3 ] && grep -q 'near ones are work' "$work/err" || fail "--explain of no task: $(cat "$work/err")"
+"$PIPEAHEAD" analyze "$together" "$work/folder" "$together" --format json --strict --no-catalog >"$work/once" ||
+	fail "a file that is named and in a folder"
+"$PIPEAHEAD" analyze "$work/folder" --format json --no-catalog >"$work/json"
+cmp <(grep -c '"format"' "$work/once") <(grep -c '"format"' "$work/json") || fail "a file is read once"
+ok "several files, folders, arguments, --strict, --explain"
+
 "$PIPEAHEAD" catalog query "select name from task order by name" --format json | python3 -c '
 import json, sys
 assert [row["name"] for row in json.load(sys.stdin)] == ["preprocess", "test", "train"]' || fail "catalog"

@@ -9,13 +9,15 @@ declare -A allowed=(
 	[timeline]="pipeline base"
 	[forecast]="timeline pipeline base"
 	[plan]="forecast timeline pipeline base"
+	[simulate]="plan forecast timeline pipeline base"
 	[catalog]="forecast pipeline base"
 	[store]="base"
+	[ignite]="base"
 	[config]="store base"
-	[cache]="store base"
+	[cache]="store ignite base"
 	[mount]="cache store base"
 	[run]="mount cache store catalog plan forecast timeline pipeline config base"
-	[cmd]="base pipeline timeline forecast plan catalog store config cache mount run"
+	[cmd]="base pipeline timeline forecast plan simulate catalog store ignite config cache mount run"
 )
 impure='<(fcntl|unistd|pthread|time|stdio_ext|threads|signal|dirent|poll)\.h>|<sys/(socket|stat|mman|time|types|epoll)\.h>|"base/(clock|log)\.h"'
 bad=0
@@ -36,7 +38,7 @@ for folder in $(ls src); do
 		esac
 	done
 done
-for folder in pipeline timeline forecast plan; do
+for folder in pipeline timeline forecast plan simulate; do
 	if grep -nE "^#include $impure" -r "src/$folder"; then
 		echo "src/$folder is pure and must not include these"
 		bad=1

@@ -34,7 +34,10 @@ expect_clean "Ctrl-C"
 # The source goes away while it is being read.
 "$PIPEAHEAD" run "$p/pipeline.yaml" --memory 2MiB >"$work/out" 2>"$work/err" &
 pid=$!
-sleep 0.4
+for _ in $(seq 200); do
+	grep -qh ': started' "$work/out" "$work/err" && break
+	sleep 0.05
+done
 mv "$p/data" "$p/gone"
 wait $pid
 status=$?
