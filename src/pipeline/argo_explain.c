@@ -71,25 +71,6 @@ static int explain_template(const struct explaining *explaining, struct pa_error
 	return rc;
 }
 
-static const char *describe_origin(struct pa_arena *arena, const struct pa_origin *origin)
-{
-	switch (origin->kind) {
-	case PA_ORIGIN_TASK:
-		return pa_arena_printf(arena, "output %s of task %s", origin->output, origin->task);
-	case PA_ORIGIN_PARAMETER:
-		return pa_arena_printf(arena, "pipeline parameter %s", origin->text);
-	case PA_ORIGIN_URI:
-		return pa_arena_printf(arena, "location %s", origin->text);
-	case PA_ORIGIN_CONSTANT:
-		return pa_arena_printf(arena, "constant %s", origin->text);
-	case PA_ORIGIN_ITEM:
-		break;
-	}
-	if (origin->task == NULL)
-		return "the loop's item";
-	return pa_arena_printf(arena, "item of output %s of task %s", origin->output, origin->task);
-}
-
 /* The argument of the call, else the template's own input. */
 static const struct pa_node *input_position(const struct explaining *explaining, size_t index)
 {
@@ -110,19 +91,12 @@ static const struct pa_node *input_position(const struct explaining *explaining,
 
 static int explain_inputs(const struct explaining *explaining, struct pa_error *err)
 {
-	struct pa_arena *arena = explaining->analysis->findings.budget.arena;
 	const struct pa_task *task = explaining->task;
 	int rc = 0;
 
-	for (size_t i = 0; i < task->input_count && rc == 0; i++) {
-		const struct pa_input *input = &task->inputs[i];
-		const char *what = pa_arena_printf(arena, "input %s", input->name);
-		const struct pa_node *at = input_position(explaining, i);
-		if (input->origin_count == 0)
-			rc = FACT(explaining, at, what, "%s", "the file does not say where it comes from");
-		for (size_t j = 0; j < input->origin_count && rc == 0; j++)
-			rc = FACT(explaining, at, what, "%s", describe_origin(arena, &input->origins[j]));
-	}
+	for (size_t i = 0; i < task->input_count && rc == 0; i++)
+		rc = pa_findings_input(&explaining->analysis->findings, task->id,
+		                       input_position(explaining, i), &task->inputs[i], err);
 	return rc;
 }
 

@@ -107,3 +107,40 @@ int pa_findings_fact(struct pa_findings *findings, const char *task_id, const st
 	                     .at = at == NULL ? NULL : place_of(findings, at)};
 	return 0;
 }
+
+static const char *describe_origin(struct pa_arena *arena, const struct pa_origin *origin)
+{
+	switch (origin->kind) {
+	case PA_ORIGIN_TASK:
+		return pa_arena_printf(arena, "output %s of task %s", origin->output, origin->task);
+	case PA_ORIGIN_PARAMETER:
+		return pa_arena_printf(arena, "pipeline parameter %s", origin->text);
+	case PA_ORIGIN_URI:
+		return pa_arena_printf(arena, "location %s", origin->text);
+	case PA_ORIGIN_CONSTANT:
+		return pa_arena_printf(arena, "constant %s", origin->text);
+	case PA_ORIGIN_ITEM:
+		break;
+	}
+	if (origin->task == NULL)
+		return "the loop's item";
+	return pa_arena_printf(arena, "an item of output %s of task %s", origin->output, origin->task);
+}
+
+int pa_findings_input(struct pa_findings *findings, const char *task_id, const struct pa_node *at,
+                      const struct pa_input *input, struct pa_error *err)
+{
+	struct pa_arena *arena = findings->budget.arena;
+	int rc = 0;
+
+	if (!pa_findings_explains(findings, task_id))
+		return 0;
+	const char *what = pa_arena_printf(arena, "input %s", input->name);
+	if (input->origin_count == 0)
+		return pa_findings_fact(findings, task_id, at, what, err,
+		                        "the file does not say where it comes from");
+	for (size_t i = 0; i < input->origin_count && rc == 0; i++)
+		rc = pa_findings_fact(findings, task_id, at, what, err, "%s",
+		                      describe_origin(arena, &input->origins[i]));
+	return rc;
+}

@@ -48,5 +48,8 @@ bool pa_findings_explains(const struct pa_findings *findings, const char *task_i
 int pa_findings_fact(struct pa_findings *findings, const char *task_id, const struct pa_node *at,
                      const char *what, struct pa_error *err, const char *format, ...)
     __attribute__((format(printf, 6, 7)));
+/* The facts about one input: where each of its origins is. */
+int pa_findings_input(struct pa_findings *findings, const char *task_id, const struct pa_node *at,
+                      const struct pa_input *input, struct pa_error *err);
 
 #endif

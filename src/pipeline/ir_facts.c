@@ -100,25 +100,6 @@ static int explain_executor(const struct explaining *explaining, struct pa_error
 	return rc;
 }
 
-static const char *describe_origin(struct pa_arena *arena, const struct pa_origin *origin)
-{
-	switch (origin->kind) {
-	case PA_ORIGIN_TASK:
-		return pa_arena_printf(arena, "output %s of %s", origin->output, origin->task);
-	case PA_ORIGIN_PARAMETER:
-		return pa_arena_printf(arena, "pipeline parameter %s", origin->text);
-	case PA_ORIGIN_URI:
-		return pa_arena_printf(arena, "location %s", origin->text);
-	case PA_ORIGIN_CONSTANT:
-		return pa_arena_printf(arena, "constant %s", origin->text);
-	default:
-		break;
-	}
-	if (origin->task == NULL)
-		return "the loop's item";
-	return pa_arena_printf(arena, "an item of output %s of %s", origin->output, origin->task);
-}
-
 static const struct pa_node *input_node(const struct ir_place *place, const char *name, bool artifact)
 {
 	size_t index = ir_find_input(place, name, artifact);
@@ -131,18 +112,13 @@ static const struct pa_node *input_node(const struct ir_place *place, const char
 
 static int explain_inputs(const struct explaining *explaining, struct pa_error *err)
 {
-	struct pa_arena *arena = explaining->analysis->budget->arena;
 	const struct pa_task *task = explaining->task;
 	int rc = 0;
 
 	for (size_t i = 0; i < task->input_count && rc == 0; i++) {
 		const struct pa_input *input = &task->inputs[i];
 		const struct pa_node *at = input_node(explaining->place, input->name, input->artifact);
-		const char *what = pa_arena_printf(arena, "input %s", input->name);
-		if (input->origin_count == 0)
-			rc = FACT(explaining, at, what, "the file does not say where it comes from");
-		for (size_t j = 0; j < input->origin_count && rc == 0; j++)
-			rc = FACT(explaining, at, what, "%s", describe_origin(arena, &input->origins[j]));
+		rc = pa_findings_input(explaining->analysis->findings, task->id, at, input, err);
 	}
 	return rc;
 }

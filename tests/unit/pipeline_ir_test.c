@@ -791,7 +791,7 @@ static void test_explains(void **state)
 	assert_int_equal(result.rc, 0);
 	for (size_t i = 0; i < pipeline->fact_count; i++) {
 		const struct pa_fact *fact = &pipeline->facts[i];
-		input |= strcmp(fact->what, "input d") == 0 && strcmp(fact->value, "output a of a") == 0 &&
+		input |= strcmp(fact->what, "input d") == 0 && strcmp(fact->value, "output a of task a") == 0 &&
 		         fact->at != NULL;
 		after |= strcmp(fact->what, "after") == 0 && fact->at != NULL;
 	}
