@@ -9,7 +9,7 @@
 #include "base/units.h"
 
 #define COLUMN_MAX_WIDTH 48 /* of ids; longer ones push their line to the right */
-#define TEXT_ROOM        112
+#define TEXT_ROOM        128
 
 static int width_of(const char *text, int width)
 {
