@@ -12,7 +12,7 @@
 #include "pipeline/runtime_internal.h"
 
 #define MIN_MEMORY_BYTES (64u << 20)
-#define MEMORY_FACTOR    20u
+#define MEMORY_FACTOR    18u /* the text itself and what reads it take the rest of 20 times */
 
 enum document_kind { NO_PIPELINE, ARGO, KFP_V2_IR, KFP_V2_RUNTIME };
 

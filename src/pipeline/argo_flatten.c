@@ -8,9 +8,6 @@
 #include "base/node.h"
 #include "pipeline/argo_internal.h"
 
-static int enter_place(struct argo_analysis *analysis, struct argo_place *place, const char *id,
-                       const char *prefix, unsigned int depth, struct pa_error *err);
-
 static enum pa_task_kind task_kind(const struct pa_template *template)
 {
 	if (template == NULL)
@@ -203,8 +200,8 @@ static void join_condition(struct argo_analysis *analysis, struct argo_place *pl
 	place->condition_count++;
 }
 
-static int init_place(struct argo_analysis *analysis, struct argo_place *place, struct argo_instance *scope,
-                      const struct pa_call *call, struct pa_error *err)
+int argo_init_place(struct argo_analysis *analysis, struct argo_place *place, struct argo_instance *scope,
+                    const struct pa_call *call, struct pa_error *err)
 {
 	place->call = call;
 	place->scope = scope;
@@ -232,29 +229,7 @@ static int init_place(struct argo_analysis *analysis, struct argo_place *place, 
 	return pa_budget_check(&analysis->findings.budget, 0, call->node, err);
 }
 
-/* One exit handler or hook of `place` (NULL: of the workflow): `<id>/hooks.<name>`. */
-static int add_hook(struct argo_analysis *analysis, struct argo_instance *scope, struct argo_place *place,
-                    const struct pa_call *call, const char *id, unsigned int depth, struct pa_error *err)
-{
-	struct argo_place *hook = &scope->places[scope->place_count++];
-	int rc = init_place(analysis, hook, scope, call, err);
-
-	if (rc < 0)
-		return rc;
-	hook->hook_of = place;
-	hook->kind = strcmp(call->key, "onExit") == 0 ? ARGO_EXIT : ARGO_HOOK;
-	hook->role = hook->kind == ARGO_EXIT ? PA_ROLE_EXIT : PA_ROLE_HOOK;
-	const char *prefix = pa_arena_printf(analysis->findings.budget.arena, "%s/", id);
-	return enter_place(analysis, hook, id, prefix, depth, err);
-}
-
-static size_t hook_count(const char *on_exit, const struct pa_node *hooks)
-{
-	return (on_exit != NULL ? 1 : 0) + (hooks != NULL ? hooks->count : 0);
-}
-
-/* Where the workflow's spec says `key`, as near as can be told: its spec may be merged from two documents. */
-static const struct pa_node *spec_position(const struct pa_workflow *workflow, const char *key)
+const struct pa_node *argo_spec_position(const struct pa_workflow *workflow, const char *key)
 {
 	const struct pa_node *spec = pa_node_get(workflow->node, "spec");
 	const struct pa_node *inner = pa_node_get(spec, "workflowSpec");
@@ -265,37 +240,6 @@ static const struct pa_node *spec_position(const struct pa_workflow *workflow, c
 	return spec != NULL ? spec : workflow->node;
 }
 
-static int add_hooks(struct argo_analysis *analysis, struct argo_instance *scope, struct argo_place *place,
-                     const char *on_exit, const struct pa_node *hooks, const char *prefix, unsigned int depth,
-                     struct pa_error *err)
-{
-	struct pa_arena *arena = analysis->findings.budget.arena;
-	int rc = 0;
-
-	if (on_exit != NULL) {
-		struct pa_call *call = pa_arena_alloc(arena, sizeof(*call));
-		*call = (struct pa_call){.key = "onExit", .template_name = on_exit};
-		call->node = place == NULL ? spec_position(analysis->workflow, "onExit") : place->call->node;
-		if (place == NULL) {
-			call->parameters = scope->places[0].call->parameters;
-			call->parameter_count = scope->places[0].call->parameter_count;
-			call->artifacts = analysis->workflow->artifacts;
-			call->artifact_count = analysis->workflow->artifact_count;
-		}
-		rc = add_hook(analysis, scope, place, call, pa_arena_printf(arena, "%sonExit", prefix), depth,
-		              err);
-	}
-	for (uint32_t i = 0; hooks != NULL && i < hooks->count && rc == 0; i++) {
-		struct pa_call *call = pa_arena_alloc(arena, sizeof(*call));
-		const char *name = hooks->entries[i].key->text;
-		rc = argo_read_hook(&analysis->reader, hooks->entries[i].value, name, call, err);
-		if (rc == 0)
-			rc = add_hook(analysis, scope, place, call,
-			              pa_arena_printf(arena, "%shooks.%s", prefix, name), depth, err);
-	}
-	return rc;
-}
-
 static int enter_calls(struct argo_analysis *analysis, struct argo_instance *instance, unsigned int depth,
                        struct pa_error *err)
 {
@@ -304,7 +248,7 @@ static int enter_calls(struct argo_analysis *analysis, struct argo_instance *ins
 	size_t room = template->call_count;
 
 	for (size_t i = 0; i < template->call_count; i++)
-		room += hook_count(template->calls[i].on_exit, template->calls[i].hooks);
+		room += argo_hook_count(template->calls[i].on_exit, template->calls[i].hooks);
 	int rc = pa_budget_check(&analysis->findings.budget, room * sizeof(*instance->places), template->node,
 	                         err);
 	if (rc < 0)
@@ -312,7 +256,7 @@ static int enter_calls(struct argo_analysis *analysis, struct argo_instance *ins
 	instance->places = pa_arena_array(arena, room, sizeof(*instance->places));
 	instance->place_count = template->call_count;
 	for (size_t i = 0; i < template->call_count && rc == 0; i++)
-		rc = init_place(analysis, &instance->places[i], instance, &template->calls[i], err);
+		rc = argo_init_place(analysis, &instance->places[i], instance, &template->calls[i], err);
 	for (size_t i = 0; i < template->call_count && rc == 0; i++) {
 		struct argo_place *place = &instance->places[i];
 		const struct pa_call *call = place->call;
@@ -320,17 +264,17 @@ static int enter_calls(struct argo_analysis *analysis, struct argo_instance *ins
 			continue;
 		const char *id = pa_arena_printf(arena, "%s%s", instance->prefix, call->key);
 		const char *prefix = pa_arena_printf(arena, "%s/", id);
-		rc = enter_place(analysis, place, id, prefix, depth, err);
-		if (rc == 0)
-			rc = add_hooks(analysis, instance, place, call->on_exit, call->hooks, prefix, depth,
-			               err);
+		rc = argo_enter_place(analysis, place, id, prefix, depth, err);
+		/* A call that is not listed, because its template calls itself, has none either. */
+		if (rc == 0 && place->inside != NULL)
+			rc = argo_add_hooks(analysis, instance, place, prefix, depth, err);
 	}
 	return rc;
 }
 
 /* Follows one call to the instance of its template, and on to the tasks in it. */
-static int enter_place(struct argo_analysis *analysis, struct argo_place *place, const char *id,
-                       const char *prefix, unsigned int depth, struct pa_error *err)
+int argo_enter_place(struct argo_analysis *analysis, struct argo_place *place, const char *id,
+                     const char *prefix, unsigned int depth, struct pa_error *err)
 {
 	struct callee callee;
 	int rc = find_callee(analysis, place, &callee, err);
@@ -386,6 +330,24 @@ static void root_arguments(struct argo_analysis *analysis, struct pa_call *call)
 	call->artifact_count = workflow->artifact_count;
 }
 
+static void note_called(const struct pa_workflow *workflow, bool *called, size_t caller, const char *name)
+{
+	size_t index = name == NULL ? SIZE_MAX : pa_name_table_get(workflow->template_index, name);
+
+	if (index != SIZE_MAX && index != caller)
+		called[index] = true;
+}
+
+/* What is called when something ends or happens is no root either. */
+static void note_hooks(const struct pa_workflow *workflow, bool *called, size_t caller, const char *on_exit,
+                       const struct pa_node *hooks)
+{
+	note_called(workflow, called, caller, on_exit);
+	for (uint32_t i = 0; pa_node_is_mapping(hooks) && i < hooks->count; i++)
+		note_called(workflow, called, caller,
+		            pa_node_text(pa_node_get(hooks->entries[i].value, "template")));
+}
+
 /* With no entrypoint, the templates that no other calls. */
 static size_t find_roots(struct argo_analysis *analysis, const char **names)
 {
@@ -394,13 +356,12 @@ static size_t find_roots(struct argo_analysis *analysis, const char **names)
 	    pa_arena_array(analysis->findings.budget.arena, workflow->template_count, sizeof(*called));
 	size_t count = 0;
 
+	note_hooks(workflow, called, SIZE_MAX, workflow->on_exit, workflow->hooks);
 	for (size_t i = 0; i < workflow->template_count; i++) {
 		for (size_t j = 0; j < workflow->templates[i].call_count; j++) {
-			const char *name = workflow->templates[i].calls[j].template_name;
-			size_t index =
-			    name == NULL ? SIZE_MAX : pa_name_table_get(workflow->template_index, name);
-			if (index != SIZE_MAX && index != i)
-				called[index] = true;
+			const struct pa_call *call = &workflow->templates[i].calls[j];
+			note_called(workflow, called, i, call->template_name);
+			note_hooks(workflow, called, i, call->on_exit, call->hooks);
 		}
 	}
 	for (size_t i = 0; i < workflow->template_count; i++) {
@@ -418,12 +379,12 @@ static int check_entrypoint(struct argo_analysis *analysis, struct pa_error *err
 
 	if (workflow->entrypoint != NULL && workflow->template_ref == NULL &&
 	    pa_workflow_find_template(workflow, workflow->entrypoint) == NULL)
-		return pa_node_error(spec_position(workflow, "entrypoint"), err,
+		return pa_node_error(argo_spec_position(workflow, "entrypoint"), err,
 		                     "the entrypoint '%.100s' is no template of this file; correct it, or "
 		                     "add the template",
 		                     workflow->entrypoint);
 	if (workflow->template_count == 0 && workflow->template_ref == NULL)
-		return pa_node_error(spec_position(workflow, "templates"), err,
+		return pa_node_error(argo_spec_position(workflow, "templates"), err,
 		                     "the %s has no templates; add them", workflow->kind);
 	return 0;
 }
@@ -447,8 +408,7 @@ static size_t root_names(struct argo_analysis *analysis, const char ***ret)
 	return count;
 }
 
-static int enter_root(struct argo_analysis *analysis, const struct pa_call *arguments, const char *name,
-                      bool alone, struct pa_error *err)
+static int enter_root(struct argo_analysis *analysis, const char *name, bool alone, struct pa_error *err)
 {
 	const struct pa_workflow *workflow = analysis->workflow;
 	struct pa_arena *arena = analysis->findings.budget.arena;
@@ -456,42 +416,41 @@ static int enter_root(struct argo_analysis *analysis, const struct pa_call *argu
 	const struct pa_template *template = pa_workflow_find_template(workflow, name);
 	struct pa_call *call = pa_arena_alloc(arena, sizeof(*call));
 
-	*call = *arguments;
+	*call = analysis->arguments;
 	call->key = name;
 	call->template_name = name;
 	call->node = template != NULL ? template->node : workflow->node;
 	if (template == NULL)
 		call->template_ref = workflow->template_ref;
-	int rc = init_place(analysis, place, analysis->root, call, err);
+	int rc = argo_init_place(analysis, place, analysis->root, call, err);
 	if (rc < 0)
 		return rc;
-	return enter_place(analysis, place, name, alone ? "" : pa_arena_printf(arena, "%s/", name), 1, err);
+	return argo_enter_place(analysis, place, name, alone ? "" : pa_arena_printf(arena, "%s/", name), 1,
+	                        err);
 }
 
 int argo_flatten(struct argo_analysis *analysis, struct pa_error *err)
 {
 	const struct pa_workflow *workflow = analysis->workflow;
 	struct pa_arena *arena = analysis->findings.budget.arena;
-	struct pa_call arguments = {0};
 	const char **names;
 	int rc = check_entrypoint(analysis, err);
 
 	if (rc < 0)
 		return rc;
 	size_t count = root_names(analysis, &names);
-	size_t room = count + hook_count(workflow->on_exit, workflow->hooks);
+	size_t room = count + argo_hook_count(workflow->on_exit, workflow->hooks);
 	rc = pa_budget_check(&analysis->findings.budget, room * sizeof(struct argo_place), workflow->node,
 	                     err);
 	if (rc < 0)
 		return rc;
-	root_arguments(analysis, &arguments);
+	root_arguments(analysis, &analysis->arguments);
 	analysis->root = pa_arena_alloc(arena, sizeof(*analysis->root));
 	analysis->root->home = workflow;
 	analysis->root->places = pa_arena_array(arena, room, sizeof(*analysis->root->places));
 	for (size_t i = 0; i < count && rc == 0; i++)
-		rc = enter_root(analysis, &arguments, names[i], count == 1, err);
+		rc = enter_root(analysis, names[i], count == 1, err);
 	if (rc == 0)
-		rc =
-		    add_hooks(analysis, analysis->root, NULL, workflow->on_exit, workflow->hooks, "", 1, err);
+		rc = argo_add_hooks(analysis, analysis->root, NULL, "", 1, err);
 	return rc;
 }

@@ -6,6 +6,7 @@
  *   argo.c            the steps, one after the other
  *   argo_graph.c      per template: what each call waits for, and an order without cycles
  *   argo_flatten.c    every call on every way from the entrypoint: instances, tasks, ids
+ *   argo_hook.c       exit handlers and hooks among them
  *   argo_order.c      instances to `after`
  *   argo_reference.c  `{{…}}` taken apart
  *   argo_value.c      values that the file gives
@@ -151,8 +152,9 @@ struct argo_analysis {
 	size_t adopted_count, adopted_capacity;
 	struct pa_name_table adopted_index; /* number in the library to index in adopted */
 	struct argo_instance *root;
-	size_t call_count;      /* after expansion */
-	size_t reference_depth; /* of values that are being looked up inside each other */
+	struct pa_call arguments; /* the workflow's own, as its entrypoint gets them */
+	size_t call_count;        /* after expansion */
+	size_t reference_depth;   /* of values that are being looked up inside each other */
 
 	struct argo_task *tasks; /* parallel to pipeline->tasks */
 	size_t task_count, task_capacity;
@@ -207,6 +209,21 @@ int argo_graph_with_target(struct argo_analysis *analysis, struct argo_instance 
 
 /* argo_flatten.c */
 int argo_flatten(struct argo_analysis *analysis, struct pa_error *err);
+/* A place of `scope` for a call, with the condition and the loop that hold there. */
+int argo_init_place(struct argo_analysis *analysis, struct argo_place *place, struct argo_instance *scope,
+                    const struct pa_call *call, struct pa_error *err);
+/* Follows its call to the instance of its template, and on to the tasks in it. */
+int argo_enter_place(struct argo_analysis *analysis, struct argo_place *place, const char *id,
+                     const char *prefix, unsigned int depth, struct pa_error *err);
+/* Where the workflow's spec says `key`, as near as can be told: its spec may be merged from two documents. */
+const struct pa_node *argo_spec_position(const struct pa_workflow *workflow, const char *key);
+
+/* argo_hook.c */
+/* How many places these take in the instance around them. */
+size_t argo_hook_count(const char *on_exit, const struct pa_node *hooks);
+/* Exit handlers and hooks of a call; of the workflow, when `place` is NULL. */
+int argo_add_hooks(struct argo_analysis *analysis, struct argo_instance *scope, struct argo_place *place,
+                   const char *prefix, unsigned int depth, struct pa_error *err);
 
 /* argo_order.c */
 int argo_order(struct argo_analysis *analysis, struct pa_error *err);

@@ -360,6 +360,26 @@ bool pa_engine_hook_is_exit(const struct pa_engine_hook *hook)
 	return strcmp(hook->name, "onExit") == 0 || strcmp(hook->name, "exit") == 0;
 }
 
+/* What runs at an end and says no arguments of its own gets the workflow's. */
+static void give_arguments(struct pa_engine *engine, struct pa_call *call)
+{
+	const struct pa_workflow *workflow = engine->workflow;
+
+	if (call->parameter_count > 0 || call->artifact_count > 0)
+		return;
+	call->parameters =
+	    pa_arena_array(&engine->arena, workflow->parameter_count, sizeof(*call->parameters));
+	for (size_t i = 0; i < workflow->parameter_count; i++)
+		call->parameters[call->parameter_count++] = (struct pa_parameter){
+		    .name = workflow->parameters[i].name,
+		    .value = pa_arena_printf(&engine->arena, "{{workflow.parameters.%s}}",
+		                             workflow->parameters[i].name),
+		    .node = workflow->parameters[i].node,
+		};
+	call->artifacts = workflow->artifacts;
+	call->artifact_count = workflow->artifact_count;
+}
+
 void pa_engine_hooks_read(struct pa_engine *engine, const char *on_exit, const struct pa_node *hooks,
                           struct pa_engine_hook **ret, size_t *ret_count)
 {
@@ -374,6 +394,7 @@ void pa_engine_hooks_read(struct pa_engine *engine, const char *on_exit, const s
 		struct pa_call *call = pa_arena_alloc(arena, sizeof(*call));
 		call->key = "onExit";
 		call->template_name = on_exit;
+		give_arguments(engine, call);
 		list[(*ret_count)++] = (struct pa_engine_hook){.name = "onExit", .call = call};
 	}
 	for (uint32_t i = 0; pa_node_is_mapping(hooks) && i < hooks->count; i++) {
@@ -384,6 +405,8 @@ void pa_engine_hooks_read(struct pa_engine *engine, const char *on_exit, const s
 		call->template_ref = pa_node_get(hook, "templateRef");
 		call->node = hook;
 		read_arguments(arena, pa_node_get(hook, "arguments"), call);
+		if (strcmp(call->key, "exit") == 0)
+			give_arguments(engine, call);
 		list[(*ret_count)++] = (struct pa_engine_hook){
 		    .name = call->key,
 		    .expression = pa_node_text(pa_node_get(hook, "expression")),

@@ -199,6 +199,28 @@ static void test_exit_and_hooks(void **state)
 	pa_arena_done(&result.arena);
 }
 
+/* Argo gives what runs at an end the workflow's arguments, unless it says its own; a repeated call has no hooks. */
+static void test_arguments_of_exits(void **state)
+{
+	(void)state;
+	const char *text = HEAD
+	    "  arguments: {parameters: [{name: v, value: '7'}]}\n  onExit: last\n  templates:\n"
+	    "  - name: m\n    dag:\n      tasks:\n"
+	    "      - {name: a, template: last, hooks: {exit: {template: last}, running: {template: last}}}\n"
+	    "      - {name: b, template: m, onExit: last, dependencies: [a]}\n"
+	    "  - {name: last, inputs: {parameters: [{name: v, value: '1'}]}, container: {image: i, args: "
+	    "['{{inputs.parameters.v}}']}}\n";
+	/* Nobody calls `last` but when something ends, so m is the only root. */
+	struct result result = model_of(text);
+
+	assert_int_equal(result.analysis.pipelines[0].task_count, 4);
+	assert_string_equal(task_of(&result, "onExit")->args[0], "7");
+	assert_string_equal(task_of(&result, "a/hooks.exit")->args[0], "7");
+	assert_string_equal(input_of(task_of(&result, "a/hooks.exit"), "v")->origins[0].text, "v");
+	assert_string_equal(task_of(&result, "a/hooks.running")->args[0], "1");
+	pa_arena_done(&result.arena);
+}
+
 static void test_entrypoints(void **state)
 {
 	(void)state;
@@ -548,6 +570,7 @@ int main(void)
 	    cmocka_unit_test(test_recursion_passes_order_through),
 	    cmocka_unit_test(test_targets_and_daemons),
 	    cmocka_unit_test(test_exit_and_hooks),
+	    cmocka_unit_test(test_arguments_of_exits),
 	    cmocka_unit_test(test_entrypoints),
 	    cmocka_unit_test(test_values_through_nested_dags),
 	    cmocka_unit_test(test_arguments_replace_parameters),

@@ -458,6 +458,16 @@ static void test_hooks(void **state)
 	       "a\na/hooks.running\na/onExit\nb\nb/hooks.exit Succeeded\n");
 }
 
+/* Argo gives what runs at an end the workflow's arguments, unless it says its own. */
+static void test_arguments_of_exits(void **state)
+{
+	(void)state;
+	expect("  onExit: echo\n  arguments: {parameters: [{name: x, value: 7}]}\n" DAG
+	       "      - {name: a, template: plain, onExit: echo}\n"
+	       "      - {name: b, template: plain, dependencies: [a], hooks: {exit: {template: echo}}}\n",
+	       "a\na/onExit 7\nb\nb/hooks.exit 7\nonExit 7\n");
+}
+
 static void test_globals(void **state)
 {
 	(void)state;
@@ -676,6 +686,7 @@ int main(void)
 	    cmocka_unit_test(test_recursion),
 	    cmocka_unit_test(test_exit_handler),
 	    cmocka_unit_test(test_hooks),
+	    cmocka_unit_test(test_arguments_of_exits),
 	    cmocka_unit_test(test_globals),
 	    cmocka_unit_test(test_target),
 	    cmocka_unit_test(test_parallelism),
